@@ -1,0 +1,76 @@
+# Airside. `make demo` and `make test` do all the set-up they need; `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+CACHE := .cache
+PYTHON ?= python3
+HARNESSES := codex claude-code opencode
+GATEWAY_SOURCES := $(shell find gateway -path gateway/target -prune -o -type f \( -name '*.rs' -o -name '*.toml' -o -name '*.lock' -o -name '*.pyi' \) -print 2>/dev/null)
+
+.PHONY: help setup system harnesses gateway ui demo test check fmt lint types imports rust contracts lock bench docs clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: system $(CACHE)/python.stamp $(CACHE)/gateway.stamp ui harnesses  ## Make .venv/bin/airside, with everything it needs
+	@echo "ready: $(BIN)/airside"
+
+system:  ## Install the Debian packages that are missing, as root; say which, otherwise
+	@tools/system-packages
+
+$(CACHE)/python.stamp: requirements-dev.txt pyproject.toml
+	@tools/python-environment $(PYTHON) $(VENV)
+	@mkdir -p $(CACHE) && touch $@
+
+$(CACHE)/gateway.stamp: $(GATEWAY_SOURCES) $(CACHE)/python.stamp
+	@tools/build-gateway $(VENV)
+	@mkdir -p $(CACHE) && touch $@
+
+gateway: $(CACHE)/gateway.stamp  ## Build the gateway into the environment, if its sources changed
+
+ui: airside/web/static/index.html  ## Build the UI into the package
+
+airside/web/static/index.html: web/index.html
+	@mkdir -p $(@D) && cp $< $@
+
+harnesses: $(CACHE)/python.stamp $(CACHE)/gateway.stamp  ## Install the pinned harness CLIs beside the program
+	@for name in $(HARNESSES); do $(BIN)/airside harness install "$$name" --shared || tools/say-missing "$$name"; done
+
+demo: setup  ## A real coding agent repairs a repository on simulated models; see what it did and cost
+	@$(BIN)/airside demo $(ARGS)
+
+test: setup  ## Run every test
+	@tools/test $(BIN)
+
+check: fmt lint types imports rust  ## Format, lint, types, import contracts, clippy, Cargo edges
+
+fmt: $(CACHE)/python.stamp  ## Check the formatting (FIX=1 mends it)
+	@$(BIN)/ruff format $(if $(FIX),,--check) .
+	@cd gateway && cargo fmt --all $(if $(FIX),,--check)
+
+lint: $(CACHE)/python.stamp  ## Lint the Python code
+	@$(BIN)/ruff check $(if $(FIX),--fix,) .
+
+types: $(CACHE)/python.stamp $(CACHE)/gateway.stamp  ## Check the types
+	@$(BIN)/mypy
+
+imports: $(CACHE)/python.stamp  ## Check that imports point down the tree
+	@$(BIN)/lint-imports --no-cache
+
+rust:  ## Lint the gateway
+	@cd gateway && cargo clippy --workspace --all-targets --quiet -- -D warnings
+
+contracts: $(CACHE)/python.stamp $(CACHE)/gateway.stamp  ## Write the JSON Schemas and the OpenAPI description anew
+	@$(BIN)/python tools/write-contracts contracts
+
+lock:  ## Lock the Python dependencies anew, by hash and without addresses
+	@tools/lock-python $(VENV)
+
+bench: setup  ## Measure the gateway beside nginx and a direct connection, in one run
+	@$(BIN)/python benches/run.py $(ARGS)
+
+clean:  ## Remove what was built; data directories are left alone
+	@rm -rf $(VENV) $(CACHE) gateway/target airside/web/static

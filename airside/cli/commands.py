@@ -1,0 +1,56 @@
+"""Every command, registered by name."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from airside import __version__
+from airside.cli import agents, config, harness, keys, processes, run, sessions, up, usage
+from airside.cli.demo.command import demo
+
+app = typer.Typer(
+    name="airside",
+    help="Runs coding agents for teams: on any harness, in a sandbox, through one gateway.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+_START, _WORK, _SETUP = "Start and stop", "Run and look", "Define and set up"
+
+app.command(rich_help_panel=_START)(up.up)
+app.command(rich_help_panel=_START)(demo)
+app.command(rich_help_panel=_START)(processes.control)
+app.command(rich_help_panel=_START)(processes.worker)
+app.command(rich_help_panel=_WORK)(run.run)
+app.add_typer(sessions.app, name="sessions", rich_help_panel=_WORK)
+app.command(rich_help_panel=_WORK)(usage.usage)
+app.command(rich_help_panel=_SETUP)(config.plan)
+app.command(rich_help_panel=_SETUP)(config.apply)
+app.command(rich_help_panel=_SETUP)(config.export)
+app.add_typer(agents.app, name="agents", rich_help_panel=_SETUP)
+app.add_typer(keys.app, name="keys", rich_help_panel=_SETUP)
+app.add_typer(harness.app, name="harness", rich_help_panel=_SETUP)
+
+
+@app.command(rich_help_panel=_START, add_help_option=False)
+def gateway(context: typer.Context) -> None:
+    """Run the gateway: every model call goes through it. `airside gateway --help` shows its options."""
+    raise AssertionError(f"handled before the command line is read: {context.command_path}")
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """The options of `airside` itself."""
+    if show_version:
+        print(f"airside {__version__}")
+        raise typer.Exit
+
+
+def run_command() -> None:
+    """Run the command line."""
+    app()

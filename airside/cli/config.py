@@ -1,0 +1,67 @@
+"""`airside plan`, `apply` and `export`: the one configuration file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from airside.cli.failures import reported
+from airside.cli.files import read_file
+from airside.cli.options import DataDirectoryOption, JsonOption
+from airside.cli.output import show, show_json
+from airside.cli.target import connected
+
+FileArgument = Annotated[Path, typer.Argument(help="The configuration file, such as airside.yaml.")]
+
+_SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "remove": ("-", "red")}
+
+
+def plan(file: FileArgument, data: DataDirectoryOption = None, as_json: JsonOption = False) -> None:
+    """Show what applying FILE would change."""
+    _send("/v1/config/plan", file, data, as_json=as_json)
+
+
+def apply(file: FileArgument, data: DataDirectoryOption = None, as_json: JsonOption = False) -> None:
+    """Make FILE so."""
+    _send("/v1/config/apply", file, data, as_json=as_json)
+
+
+def _send(path: str, file: Path, data: Path | None, *, as_json: bool) -> None:
+    with reported(as_json=as_json):
+        text = read_file(file)
+        with connected(data) as api:
+            result = api.post(path, {"source": text, "filename": str(file)})
+        if as_json:
+            show_json(result)
+        else:
+            _show(result)
+
+
+def _show(result: dict[str, Any]) -> None:
+    for change in result["changes"]:
+        sign, style = _SIGNS[change["action"]]
+        show(f"{sign} {change['kind']} {change['name']}", style)
+        for one in change["differences"]:
+            show(f"    {one['path']}: {one['before']!r} -> {one['after']!r}", "dim")
+    for warning in result["warnings"]:
+        show(f"warning: {warning}", "yellow")
+    changes = len(result["changes"])
+    if not changes:
+        show(f"Project {result['project']!r} is as the file says.")
+    elif result["applied"]:
+        adopted = "gateways have it" if result["adopted"] else "a gateway has not confirmed it yet"
+        show(f"Applied {changes} change(s) to project {result['project']!r}; {adopted}.")
+    else:
+        show(f"{changes} change(s) to project {result['project']!r}. `airside apply` makes them.")
+
+
+def export(data: DataDirectoryOption = None, as_json: JsonOption = False) -> None:
+    """Print everything that is defined as a configuration file."""
+    with reported(as_json=as_json), connected(data) as api:
+        source = api.get("/v1/config")["source"]
+    if as_json:
+        show_json({"source": source})
+    else:
+        print(source, end="")

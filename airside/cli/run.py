@@ -1,0 +1,153 @@
+"""`airside run`: start a session, show what it does, and say what came of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from airside.cli.failures import FAILED, reported
+from airside.cli.options import DataDirectoryOption, JsonOption
+from airside.cli.output import dollars, show, show_json, usd
+from airside.cli.target import Api, connected
+from airside.cli.transcript import Follower
+from airside.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What to run."""
+
+    agent: str
+    prompt: str
+    repository: str | None = None
+    branch: str | None = None
+    title: str | None = None
+    budget_cents: int | None = None
+
+
+def run(
+    agent: Annotated[str, typer.Argument(help="Name or id of the agent.")],
+    prompt: Annotated[str, typer.Argument(help="What it should do.")],
+    repository: Annotated[
+        str | None, typer.Option(help="Git repository to work on: a path or a URL. Its committed state is cloned.")
+    ] = None,
+    branch: Annotated[str | None, typer.Option(help="Branch to begin from.")] = None,
+    title: Annotated[str | None, typer.Option(help="Title of the session.")] = None,
+    budget_usd: Annotated[str | None, typer.Option(help="Hard cap on what the session may spend, in dollars.")] = None,
+    data: DataDirectoryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run AGENT on PROMPT: stream the transcript, wait until it is idle, print the result."""
+    with reported(as_json=as_json):
+        request = RunRequest(
+            agent, prompt, _absolute(repository), branch, title, _cents(budget_usd) if budget_usd else None
+        )
+        with connected(data) as api:
+            result = run_session(api, request, quiet=as_json)
+    if as_json:
+        show_json(result)
+    else:
+        show_result(result)
+    if result["stop_reason"] != "end_turn":
+        raise SystemExit(FAILED)
+
+
+def run_session(api: Api, request: RunRequest, *, quiet: bool) -> dict[str, Any]:
+    """Start a session, follow it to rest, and return what `airside run --json` prints."""
+    began = time.monotonic()
+    session = api.post("/v1/sessions", _body(request))
+    follower = Follower(api, session["id"], quiet=quiet)
+    follower.follow()
+    return summary(api, session["id"], follower, round((time.monotonic() - began) * 1000))
+
+
+def _body(request: RunRequest) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "agent": request.agent,
+        "title": request.title or request.prompt.strip().splitlines()[0][:80],
+        "initial_events": [{"type": "user.message", "content": [{"type": "text", "text": request.prompt}]}],
+    }
+    if request.repository:
+        resource: dict[str, Any] = {"type": "git_repository", "url": request.repository}
+        if request.branch:
+            resource["checkout"] = {"type": "branch", "name": request.branch}
+        body["resources"] = [resource]
+    if request.budget_cents is not None:
+        body["budget"] = {"max_list_cost": {"amount": str(request.budget_cents), "currency": "USD"}}
+    return body
+
+
+def summary(api: Api, session_id: str, follower: Follower, duration_ms: int) -> dict[str, Any]:
+    """What came of a session: its end, usage and patch."""
+    session = api.get(f"/v1/sessions/{session_id}")
+    usage = session["usage"]
+    return {
+        "session_id": session_id,
+        "status": session["status"],
+        "stop_reason": follower.stop_reason,
+        "text": follower.text,
+        "model_calls": usage["model_calls"],
+        "tool_calls": follower.tool_calls,
+        "cost_usd": usd(usage["cost_nanousd"]),
+        "usage": {
+            "input_tokens": usage["input_tokens"],
+            "cache_read_input_tokens": usage["cache_read_input_tokens"],
+            "cache_creation_input_tokens": sum(usage["cache_creation"].values()),
+            "output_tokens": usage["output_tokens"],
+            "fallbacks": usage["fallbacks"],
+        },
+        "duration_ms": duration_ms,
+        "patch": patch_of(api, session_id),
+    }
+
+
+def patch_of(api: Api, session_id: str) -> str:
+    """Everything a session has changed so far, as a patch; empty if nothing."""
+    artifacts = api.get(f"/v1/sessions/{session_id}/artifacts")["data"]
+    patches = [one for one in artifacts if one["kind"] == "patch"]
+    if not patches:
+        return ""
+    content = api.download(f"/v1/sessions/{session_id}/artifacts/{patches[-1]['id']}/content")
+    return content.decode(errors="replace")
+
+
+def show_result(result: dict[str, Any]) -> None:
+    """The summary for people."""
+    usage = result["usage"]
+    fallbacks = f", {usage['fallbacks']} fallback(s)" if usage["fallbacks"] else ""
+    show("")
+    show(
+        f"{result['session_id']}: {result['stop_reason']} after {result['duration_ms'] / 1000:.1f} s; "
+        f"{result['model_calls']} model call(s){fallbacks}, {result['tool_calls']} tool call(s), "
+        f"{dollars(round(result['cost_usd'] * 1_000_000_000))}",
+        "bold",
+    )
+    if result["patch"]:
+        show(result["patch"].rstrip(), "green")
+
+
+def _absolute(repository: str | None) -> str | None:
+    """A path as the server needs it; a URL as it is."""
+    if repository is None or "://" in repository:
+        return repository
+    path = Path(repository).expanduser()
+    if path.exists():
+        return str(path.resolve())
+    if ":" in repository:  # user@host:path
+        return repository
+    raise BadInput(f"there is no repository at {repository}", hint="Give the path of a git repository, or a URL.")
+
+
+def _cents(amount: str) -> int:
+    try:
+        cents = Decimal(amount) * 100
+    except InvalidOperation as error:
+        raise BadInput(f"{amount!r} is no amount in dollars", hint="Write --budget-usd 2.50, for example.") from error
+    if cents != cents.to_integral_value() or cents < 0:
+        raise BadInput(f"{amount!r} is no amount in whole cents", hint="Write --budget-usd 2.50, for example.")
+    return int(cents)

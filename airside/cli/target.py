@@ -1,0 +1,157 @@
+"""Finds the server a command talks to, and talks to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from airside.errors import AirsideError, BadInput, Conflict, NotFound, Refused, Unauthenticated, Unavailable
+from airside.settings import default_data_directory, environment
+
+_ERRORS: Mapping[int, type[AirsideError]] = {
+    400: BadInput,
+    401: Unauthenticated,
+    403: Refused,
+    404: NotFound,
+    409: Conflict,
+    503: Unavailable,
+}
+_CONNECT_S = 5.0
+_ANSWER_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server and the way in."""
+
+    url: str
+    token: str
+
+
+def find_target(data: Path | None) -> Target:
+    """The server to talk to: `AIRSIDE_URL` with `AIRSIDE_TOKEN`, or the one that runs on the data directory.
+
+    Raises `Unavailable` if there is none, with how to start one.
+    """
+    variables = environment()
+    if data is None and "AIRSIDE_URL" in variables:
+        token = variables.get("AIRSIDE_TOKEN")
+        if not token:
+            raise BadInput(
+                "AIRSIDE_URL is set but AIRSIDE_TOKEN is not", hint="Set AIRSIDE_TOKEN to the server's admin token."
+            )
+        return Target(variables["AIRSIDE_URL"].rstrip("/"), token)
+    root = data or default_data_directory(variables)
+    try:
+        running = json.loads((root / "running.json").read_text())
+        return Target(str(running["url"]), (root / "admin-token").read_text().strip())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Unavailable(
+            f"no Airside server is running on {root}",
+            code="no_server",
+            hint=f"Start one with `airside up --data {root}`, or point AIRSIDE_URL and AIRSIDE_TOKEN at one.",
+        ) from error
+
+
+class Api:
+    """The API of one server. Every method raises our errors, with the server's own words."""
+
+    def __init__(self, target: Target, client: httpx2.Client) -> None:
+        self._target = target
+        self._client = client
+
+    @property
+    def url(self) -> str:
+        """Where the server is."""
+        return self._target.url
+
+    def get(self, path: str, **query: Any) -> Any:
+        """The JSON at a path."""
+        given = {key: value for key, value in query.items() if value is not None}
+        return self._send("GET", path, params=given).json()
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """The JSON that posting a body gives."""
+        return self._send("POST", path, json=body if body is not None else {}).json()
+
+    def download(self, path: str) -> bytes:
+        """The bytes at a path."""
+        return self._send("GET", path).content
+
+    def _send(self, method: str, path: str, **given: Any) -> httpx2.Response:
+        try:
+            answer = self._client.request(method, path, **given)
+        except httpx2.HTTPError as error:
+            raise self._away(error) from error
+        if answer.is_error:
+            raise _error(answer)
+        return answer
+
+    def _away(self, error: httpx2.HTTPError) -> Unavailable:
+        return Unavailable(
+            f"the server at {self._target.url} does not answer: {error}",
+            code="no_server",
+            hint="Is it still running? `airside up` starts one.",
+        )
+
+    def events(self, session_id: str, after: int = 0) -> Iterator[dict[str, Any]]:
+        """A session's events from behind `after` on, without end; a stream that breaks is picked up again."""
+        position = after
+        while True:
+            try:
+                for event in self._stream(session_id, position):
+                    position = int(event["sequence"])
+                    yield event
+            except httpx2.HTTPError as error:
+                self._wait_until_back(error)
+
+    def _stream(self, session_id: str, after: int) -> Iterator[dict[str, Any]]:
+        path = f"/v1/sessions/{session_id}/events/stream"
+        with self._client.stream("GET", path, params={"after": after}, timeout=httpx2.Timeout(30.0)) as answer:
+            if answer.is_error:
+                answer.read()
+                raise _error(answer)
+            for line in answer.iter_lines():
+                if line.startswith("data: {") and line != "data: {}":
+                    event: dict[str, Any] = json.loads(line[len("data: ") :])
+                    yield event
+
+    def _wait_until_back(self, error: httpx2.HTTPError) -> None:
+        """Return once the server answers again; raise if it stays away."""
+        retrying = httpx2.HTTPTransport(retries=6)
+        try:
+            with httpx2.Client(transport=retrying, base_url=self._target.url, timeout=_CONNECT_S) as client:
+                client.get("/healthz")
+        except httpx2.HTTPError as again:
+            raise self._away(error) from again
+
+
+def _error(answer: httpx2.Response) -> AirsideError:
+    try:
+        detail = answer.json()["error"]
+        message, code, hint = str(detail["message"]), str(detail["code"]), detail.get("hint")
+    except (ValueError, KeyError, TypeError):
+        message, code, hint = f"the server answered {answer.status_code}", "unexpected_answer", None
+    return _ERRORS.get(answer.status_code, AirsideError)(message, code=code, hint=hint)
+
+
+@contextmanager
+def connected(data: Path | None) -> Iterator[Api]:
+    """The API of the server that `find_target` finds."""
+    with api_of(find_target(data)) as api:
+        yield api
+
+
+@contextmanager
+def api_of(target: Target) -> Iterator[Api]:
+    """The API of this server."""
+    timeout = httpx2.Timeout(_ANSWER_S, connect=_CONNECT_S)
+    headers = {"authorization": f"Bearer {target.token}"}
+    with httpx2.Client(base_url=target.url, headers=headers, timeout=timeout) as client:
+        yield Api(target, client)

@@ -1,0 +1,245 @@
+"""`airside up`: the whole of Airside on this machine, supervised."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from airside.cli.failures import reported
+from airside.cli.files import read_file
+from airside.cli.options import DataDirectoryOption, JsonOption
+from airside.cli.output import show, show_json
+from airside.cli.program import airside_command
+from airside.cli.simulated import simulated_file
+from airside.cli.target import Target, api_of
+from airside.clock import SystemClock
+from airside.errors import Conflict
+from airside.logs import log_as_json
+from airside.settings import (
+    DEFAULT_GATEWAY_PORT,
+    DEFAULT_PORT,
+    SHARED_HARNESSES,
+    default_data_directory,
+    environment,
+)
+from airside.storage.datadir import DataDirectory
+from airside.supervision import Ready, Role, Supervised
+
+DEFAULT_SIMULATED_PORT = 7720
+
+
+@dataclass(frozen=True, slots=True)
+class UpSettings:
+    """How Airside is brought up."""
+
+    data: DataDirectory
+    port: int
+    gateway_port: int
+    file: Path | None = None
+    simulated: bool = False
+    simulated_port: int = DEFAULT_SIMULATED_PORT
+
+
+@dataclass(slots=True)
+class Stack:
+    """The processes of one installation."""
+
+    settings: UpSettings
+    control: Supervised
+    gateway: Supervised
+    worker: Supervised
+    simulated: Supervised | None = None
+
+    @property
+    def target(self) -> Target:
+        """The control plane, once it is up."""
+        return Target(str(self.control.ready["url"]), self.settings.data.admin_token())
+
+    @property
+    def gateway_url(self) -> str:
+        """The gateway, once it is up."""
+        return str(self.gateway.ready["url"])
+
+    @property
+    def parts(self) -> Sequence[Supervised]:
+        """In the order of starting."""
+        first = [self.simulated] if self.simulated else []
+        return [*first, self.control, self.gateway, self.worker]
+
+    async def start(self) -> None:
+        """Start everything and apply the configuration file. Raises `AirsideError`; what was started keeps running."""
+        await asyncio.gather(*(part.start() for part in (self.simulated, self.control) if part is not None))
+        await asyncio.to_thread(self._apply)
+        await self.gateway.start()
+        await self.worker.start()
+
+    def _apply(self) -> None:
+        source = self._configuration()
+        if source is not None:
+            text, name = source
+            with api_of(self.target) as api:
+                api.post("/v1/config/apply", {"source": text, "filename": name})
+
+    def _configuration(self) -> tuple[str, str] | None:
+        if self.settings.file is not None:
+            return read_file(self.settings.file), str(self.settings.file)
+        if self.simulated is not None:
+            from airside.server.adapters import sandbox_problem
+
+            sandbox = "process" if sandbox_problem() else "bubblewrap"
+            return simulated_file(str(self.simulated.ready["url"]), sandbox), "the built-in simulated configuration"
+        return None
+
+    async def keep_alive(self, stop: asyncio.Event) -> None:
+        """Restart what dies, until `stop`; then drain everything in the reverse order of starting."""
+        async with asyncio.TaskGroup() as group:
+            for part in self.parts:
+                group.create_task(part.keep_alive())
+            await stop.wait()
+            await self.stop()
+
+    async def stop(self) -> None:
+        """Drain and end everything."""
+        for part in reversed(self.parts):
+            await part.stop()
+
+
+def build_stack(settings: UpSettings, variables: Mapping[str, str]) -> Stack:
+    """The processes, not yet started."""
+    clock, data = SystemClock(), settings.data
+    child_variables = {**variables, "PYTHONUNBUFFERED": "1"}
+
+    def supervised(name: str, command: Callable[[], Sequence[str]]) -> Supervised:
+        return Supervised(Role(name, command, child_variables, data.logs / f"{name}.log"), clock)
+
+    control = supervised("control", lambda: _control_command(settings, control.ready))
+    gateway = supervised("gateway", lambda: _gateway_command(settings, control.ready, gateway.ready))
+    worker = supervised("worker", lambda: _worker_command(settings, gateway.ready))
+    stack = Stack(settings, control, gateway, worker)
+    if settings.simulated:
+        stack.simulated = supervised("simulated", lambda: _simulated_command(settings))
+    return stack
+
+
+def _control_command(settings: UpSettings, ready: Ready) -> Sequence[str]:
+    # A restarted process keeps the port it had, so that nobody has to be told.
+    port = _port_of(ready) or settings.port
+    return airside_command("control", "--data", str(settings.data.root), "--port", str(port))
+
+
+def _gateway_command(settings: UpSettings, control: Ready, ready: Ready) -> Sequence[str]:
+    data = settings.data
+    return airside_command(
+        "gateway",
+        *("--data", str(data.gateway)),
+        *("--listen", f"127.0.0.1:{_port_of(ready) or settings.gateway_port}"),
+        *("--socket", str(data.gateway_socket)),
+        *("--control", str(control["url"])),
+        *("--join-token-file", str(data.gateway_token_file)),
+    )
+
+
+def _worker_command(settings: UpSettings, gateway: Ready) -> Sequence[str]:
+    return airside_command(
+        "worker",
+        *("--data", str(settings.data.root)),
+        *("--gateway-url", str(gateway["url"])),
+        *("--gateway-socket", str(settings.data.gateway_socket)),
+        *("--harnesses", str(SHARED_HARNESSES)),
+    )
+
+
+def _simulated_command(settings: UpSettings) -> Sequence[str]:
+    module = "airside.testing.simulated"
+    return [sys.executable, "-m", module, "--port", str(settings.simulated_port), "--json"]
+
+
+def _port_of(ready: Ready) -> int | None:
+    url = ready.get("url")
+    return urlsplit(str(url)).port if url else None
+
+
+@contextmanager
+def only_here(data: DataDirectory) -> Iterator[None]:
+    """Hold the data directory for the block. Raises `Conflict` if another `airside up` runs on it."""
+    with (data.root / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Conflict(
+                f"another `airside up` runs on {data.root}",
+                code="already_up",
+                hint="Use it, end it, or give another directory with --data.",
+            ) from error
+        yield
+
+
+def up(
+    data: DataDirectoryOption = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the control plane; 0: any.")] = DEFAULT_PORT,
+    gateway_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the gateway; 0: any.")
+    ] = DEFAULT_GATEWAY_PORT,
+    file: Annotated[Path | None, typer.Option(help="Apply this airside.yaml at the start.")] = None,
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="Run simulated models, and agents on them unless --file is given.")
+    ] = False,
+    simulated_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the simulated models; 0: any.")
+    ] = DEFAULT_SIMULATED_PORT,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring up control plane, worker and gateway on this machine, and keep them up until SIGTERM or Ctrl-C."""
+    with reported(as_json=as_json):
+        log_as_json()
+        variables = environment()
+        opened = DataDirectory.open(data or default_data_directory(variables))
+        settings = UpSettings(opened, port, gateway_port, file, simulated, simulated_port)
+        with only_here(opened):
+            asyncio.run(_up(build_stack(settings, variables), as_json=as_json))
+
+
+async def _up(stack: Stack, *, as_json: bool) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        await stack.start()
+        _announce(stack, as_json=as_json)
+        await stack.keep_alive(stop)
+    finally:
+        await stack.stop()
+
+
+def _announce(stack: Stack, *, as_json: bool) -> None:
+    data, target = stack.settings.data, stack.target
+    if as_json:
+        ready = {
+            "url": target.url,
+            "gateway_url": stack.gateway_url,
+            "token": target.token,
+            "data": str(data.root),
+        }
+        if stack.simulated is not None:
+            ready["simulated_url"] = str(stack.simulated.ready["url"])
+        show_json(ready)
+    else:
+        show("Airside is up.", "bold green")
+        show(f"  control plane  {target.url}   (UI: {target.url}/ui)")
+        show(f"  gateway        {stack.gateway_url}")
+        if stack.simulated is not None:
+            show(f"  simulated      {stack.simulated.ready['url']}")
+        show(f"  token          {target.token}")
+        show(f"  data           {data.root}   (logs: {data.logs})")
+        show("Ctrl-C ends it; sessions go on when it is brought up again.", "dim")
+    sys.stdout.flush()

@@ -1,0 +1,30 @@
+"""Export: a project as a file that `apply` would leave unchanged."""
+
+from __future__ import annotations
+
+import yaml
+
+from airside.config.file import AirsideFile
+from airside.config.plan import Current
+from airside.config.stores import UNKNOWN_PRICE_SETTING
+from airside.routing.definitions import ModelDefinition, ProviderDefinition, UnknownPriceDefinition
+
+
+def export_file(current: Current) -> str:
+    """YAML of everything the project holds. Credentials are references, as they were given."""
+    unknown_price = current.settings.get(UNKNOWN_PRICE_SETTING)
+    content = AirsideFile(
+        project=current.project.name,
+        providers={
+            name: ProviderDefinition.model_validate(kept.definition) for name, kept in current.providers.items()
+        },
+        models={name: ModelDefinition.model_validate(kept.definition) for name, kept in current.models.items()},
+        unknown_price=UnknownPriceDefinition.model_validate(unknown_price.definition)
+        if unknown_price
+        else UnknownPriceDefinition(),
+        environments={name: kept.definition for name, kept in sorted(current.environments.items())},
+        agents={name: kept.definition for name, kept in sorted(current.agents.items())},
+        budgets=[kept.definition for kept in current.budgets.values()],
+    )
+    plain = content.model_dump(mode="json", exclude_defaults=True)
+    return yaml.safe_dump({"project": content.project, **plain}, sort_keys=False, allow_unicode=True, width=120)

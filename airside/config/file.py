@@ -1,0 +1,224 @@
+"""The model of `airside.yaml`, and the checks that need more than one of its parts."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from airside.agents.definition import AgentDefinition
+from airside.agents.harness_name import HarnessName
+from airside.config.source import ConfigProblem, Source, read_source, refuse
+from airside.environments.environments import EnvironmentDefinition
+from airside.routing.definitions import (
+    Definition,
+    ModelDefinition,
+    Name,
+    ProviderDefinition,
+    UnknownPriceDefinition,
+    protocols_of,
+)
+from airside.routing.prices import is_price_list
+from airside.routing.protocols import ProviderProtocol
+from airside.spending.budgets import BudgetDefinition
+
+
+class AirsideFile(Definition):
+    """Everything one file can say. What a project has beyond it, made in the UI or by API, is left alone."""
+
+    project: Name | None = Field(default=None, description="The project's name; it keeps the one it has unless given.")
+    providers: dict[Name, ProviderDefinition] = Field(default_factory=dict)
+    models: dict[Name, ModelDefinition] = Field(default_factory=dict)
+    unknown_price: UnknownPriceDefinition = UnknownPriceDefinition()
+    environments: dict[Name, EnvironmentDefinition] = Field(default_factory=dict)
+    agents: dict[Name, AgentDefinition] = Field(default_factory=dict)
+    budgets: list[BudgetDefinition] = Field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFile:
+    """A file whose parts are each well-formed, with the places of everything in it."""
+
+    content: AirsideFile
+    source: Source
+
+
+def parse_file(text: str, file: str) -> ParsedFile:
+    """Read `airside.yaml`. Raises `BadConfig` that names file, line, value and next step of every problem found."""
+    source = read_source(text, file)
+    value = {} if source.value is None else source.value
+    if not isinstance(value, dict):
+        raise refuse([source.problem((), "the file is no mapping; it begins with lines such as `providers:`")])
+    try:
+        return ParsedFile(AirsideFile.model_validate(value), source)
+    except ValidationError as error:
+        raise refuse([_problem(source, detail) for detail in error.errors(include_url=False)]) from error
+
+
+def _problem(source: Source, detail: ErrorDetails) -> ConfigProblem:
+    # Pydantic puts marks such as "[key]" or a union member's name into the path; the file has none of them.
+    path = tuple(part for part in detail["loc"] if part != "[key]")
+    where = ".".join(str(part) for part in path) or "the file"
+    if detail["type"] == "extra_forbidden":
+        known = _fields_at(path[:-1])
+        return source.problem(path, f"{where}: there is no such field", _known_names(str(path[-1]), known, "fields"))
+    message = detail["msg"].removeprefix("Value error, ")
+    given = detail["input"]
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) and "credential" not in path else ""
+    return source.problem(
+        path, f"{where}: {message[0].lower()}{message[1:]}{shown}", "See docs/reference/airside-yaml.md."
+    )
+
+
+def _fields_at(path: tuple[str | int, ...]) -> list[str]:
+    """The fields that the schema knows at a path."""
+    schema = AirsideFile.model_json_schema()
+    node: Mapping[str, object] = schema
+    for part in path:
+        node = _resolved(schema, _child(node, part))
+    properties = node.get("properties")
+    return sorted(properties) if isinstance(properties, Mapping) else []
+
+
+def _child(node: Mapping[str, object], part: str | int) -> Mapping[str, object]:
+    properties = node.get("properties")
+    if isinstance(properties, Mapping) and part in properties:
+        found = properties[part]
+    else:
+        patterned = node.get("patternProperties")
+        inner = next(iter(patterned.values())) if isinstance(patterned, Mapping) and patterned else None
+        found = inner or node.get("additionalProperties") or node.get("items") or {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def _resolved(schema: Mapping[str, object], node: Mapping[str, object]) -> Mapping[str, object]:
+    options = node.get("anyOf")
+    if isinstance(options, list):
+        node = next((option for option in options if "$ref" in option), node)
+    reference = node.get("$ref")
+    definitions = schema.get("$defs")
+    if isinstance(reference, str) and isinstance(definitions, Mapping):
+        resolved = definitions[reference.rpartition("/")[2]]
+        return resolved if isinstance(resolved, Mapping) else {}
+    return node
+
+
+def _known_names(given: str, known: Iterable[str], what: str) -> str | None:
+    names = sorted(known)
+    if not names:
+        return None
+    close = difflib.get_close_matches(given, names, n=1)
+    meant = f"Did you mean {close[0]!r}? " if close else ""
+    return f"{meant}{what.capitalize()} known here: {', '.join(names)}."
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a project will hold once the file is applied: the file's own, and what others made."""
+
+    providers: Mapping[str, ProviderDefinition]
+    models: Mapping[str, ModelDefinition]
+    environments: Mapping[str, EnvironmentDefinition]
+    agents: Mapping[str, AgentDefinition]
+
+
+def check_references(
+    parsed: ParsedFile, known: Known, families: Mapping[HarnessName, Sequence[ProviderProtocol]]
+) -> None:
+    """Check that everything named exists and fits, in the file and in what others made and the file would leave.
+
+    `families`: the protocols each harness can speak.
+
+    Raises `BadConfig` with every problem found.
+    """
+    problems = [
+        *_check_providers(parsed),
+        *_check_models(parsed, known),
+        *_check_agents(parsed, known, families),
+        *_check_budgets(parsed, known),
+    ]
+    if problems:
+        raise refuse(problems)
+
+
+def _check_providers(parsed: ParsedFile) -> Iterator[ConfigProblem]:
+    for name, provider in parsed.content.providers.items():
+        if provider.price_list is not None and not is_price_list(provider.price_list):
+            yield parsed.source.problem(
+                ("providers", name, "price_list"),
+                f"provider {name!r} takes its prices from {provider.price_list!r}, which the price list does not know",
+                "Vendors it knows: anthropic, aws, azure, deepseek, google, groq, mistral, openai, openrouter, ...",
+            )
+
+
+def _check_models(parsed: ParsedFile, known: Known) -> Iterator[ConfigProblem]:
+    for name, model in known.models.items():
+        for provider, target in model.targets:
+            if provider not in known.providers:
+                yield parsed.source.problem(
+                    ("models", name, "route"),
+                    f"model {name!r} goes to {provider}/{target}, but there is no provider {provider!r}",
+                    _known_names(provider, known.providers, "providers") or "Define it under `providers:`.",
+                )
+
+
+def _check_agents(
+    parsed: ParsedFile, known: Known, families: Mapping[HarnessName, Sequence[ProviderProtocol]]
+) -> Iterator[ConfigProblem]:
+    for name, agent in known.agents.items():
+        if agent.model not in known.models:
+            yield parsed.source.problem(
+                ("agents", name, "model"),
+                f"agent {name!r} uses model {agent.model!r}, which is not defined",
+                _known_names(agent.model, known.models, "models") or "Define it under `models:`.",
+            )
+        else:
+            yield from _check_family(parsed, name, agent, known, families)
+        if agent.environment is not None and agent.environment not in known.environments:
+            yield parsed.source.problem(
+                ("agents", name, "environment"),
+                f"agent {name!r} runs in environment {agent.environment!r}, which is not defined",
+                _known_names(agent.environment, known.environments, "environments")
+                or "Define it under `environments:`.",
+            )
+
+
+def _check_family(
+    parsed: ParsedFile,
+    name: str,
+    agent: AgentDefinition,
+    known: Known,
+    families: Mapping[HarnessName, Sequence[ProviderProtocol]],
+) -> Iterator[ConfigProblem]:
+    spoken = set(families[agent.harness])
+    served = protocols_of(known.models[agent.model], known.providers)
+    if served and not spoken & served:
+        yield parsed.source.problem(
+            ("agents", name, "model"),
+            f"agent {name!r} runs on {agent.harness}, which speaks {_listed(spoken)}, "
+            f"but model {agent.model!r} is served in {_listed(served)}",
+            "Add a target of a provider with a fitting protocol to the model's route, or choose another harness.",
+        )
+
+
+def _listed(protocols: Iterable[ProviderProtocol]) -> str:
+    return " or ".join(sorted(protocols))
+
+
+def _check_budgets(parsed: ParsedFile, known: Known) -> Iterator[ConfigProblem]:
+    seen: set[str] = set()
+    for index, budget in enumerate(parsed.content.budgets):
+        path = ("budgets", index, "scope")
+        if budget.scope in seen:
+            yield parsed.source.problem(path, f"{budget.scope!r} has a second budget; one scope has one cap")
+        seen.add(budget.scope)
+        name = budget.agent_name
+        if name is not None and name not in known.agents:
+            yield parsed.source.problem(
+                path,
+                f"a budget limits agent {name!r}, which is not defined",
+                _known_names(name, known.agents, "agents") or "Define it under `agents:`.",
+            )

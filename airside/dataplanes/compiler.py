@@ -1,0 +1,197 @@
+"""Compiles what people defined into a snapshot.
+
+Pure: definitions, prices and the values of credentials in, a snapshot out. Its content hash decides whether there is
+anything new to send.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from airside.access.keys import StoredKey
+from airside.access.tokens import encode_base64url
+from airside.agents.agents import Agent
+from airside.dataplanes.snapshot import (
+    Budget,
+    Credential,
+    CredentialKind,
+    Key,
+    Model,
+    OnLimit,
+    Price,
+    Provider,
+    RevokedSession,
+    ScopeKind,
+    SessionTokenKey,
+    Snapshot,
+    Step,
+    Target,
+    Timeouts,
+    UnknownPrice,
+)
+from airside.events import canonical_json
+from airside.routing.definitions import (
+    ModelDefinition,
+    ProviderDefinition,
+    ProviderModel,
+    RouteStep,
+    UnknownPriceDefinition,
+    split_target,
+)
+from airside.routing.prices import context_window, overridden, published
+from airside.routing.protocols import ProviderProtocol
+from airside.spending.budgets import StoredBudget
+
+_VENDORS_BY_HOST = {"api.anthropic.com": "anthropic", "api.openai.com": "openai", "openrouter.ai": "openrouter"}
+_VENDORS_BY_PROTOCOL = {
+    ProviderProtocol.ANTHROPIC: "anthropic",
+    ProviderProtocol.OPENAI_RESPONSES: "openai",
+    ProviderProtocol.OPENAI_CHAT: "openai",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything a snapshot is made from."""
+
+    providers: Mapping[str, ProviderDefinition]
+    models: Mapping[str, ModelDefinition]
+    agents: Sequence[Agent]
+    keys: Sequence[StoredKey]
+    budgets: Sequence[StoredBudget]
+    revoked: Sequence[RevokedSession]
+    unknown_price: UnknownPriceDefinition
+    token_key_id: str
+    token_public_key: bytes
+
+
+def compile_snapshot(sources: Sources, version: int, at: datetime, environment: Mapping[str, str]) -> Snapshot:
+    """The snapshot of these sources. Credentials are taken from `environment`; one that is missing is left empty,
+    and the gateway then skips that provider and says so.
+    """
+    return Snapshot(
+        version=version,
+        compiled_at=at,
+        session_token_keys=[
+            SessionTokenKey(key_id=sources.token_key_id, ed25519=encode_base64url(sources.token_public_key))
+        ],
+        keys=_keys(sources, at),
+        revoked_sessions=[revoked for revoked in sources.revoked if revoked.until > at],
+        providers=[_provider(name, definition, environment) for name, definition in sorted(sources.providers.items())],
+        models=[
+            Model(name=name, route=[_step(step, sources.providers, at) for step in definition.route])
+            for name, definition in sorted(sources.models.items())
+        ],
+        unknown_price=_unknown_price(sources.unknown_price),
+        budgets=_budgets(sources),
+    )
+
+
+def content_sha256(snapshot: Snapshot) -> str:
+    """What the snapshot says, apart from its version and date."""
+    content = snapshot.model_dump(mode="json", exclude={"version", "compiled_at"})
+    return hashlib.sha256(canonical_json(content)).hexdigest()
+
+
+def missing_credential(definition: ProviderDefinition, environment: Mapping[str, str]) -> str | None:
+    """The environment variable a provider needs and this process lacks; None if there is none."""
+    variable = (definition.credential or "").removeprefix("env:")
+    return variable if variable and not environment.get(variable) else None
+
+
+def _keys(sources: Sources, at: datetime) -> list[Key]:
+    agents = {agent.agent_id: agent for agent in sources.agents}
+    return [
+        Key(
+            key_id=key.key_id,
+            sha256=key.sha256,
+            project=key.project_id,
+            agent_id=key.agent_id,
+            agent_name=agents[key.agent_id].name,
+            models=None,
+            expires_at=key.expires_at,
+        )
+        for key in sources.keys
+        if key.revoked_at is None and key.agent_id in agents and (key.expires_at is None or key.expires_at > at)
+    ]
+
+
+def _provider(name: str, definition: ProviderDefinition, environment: Mapping[str, str]) -> Provider:
+    return Provider(
+        name=name,
+        protocol=definition.protocol,
+        base_url=definition.url,
+        credential=_credential(definition, environment),
+        headers=sorted(definition.headers.items()),
+        timeouts=Timeouts(
+            connect_ms=round(definition.timeouts.connect * 1000),
+            first_byte_ms=round(definition.timeouts.first_byte * 1000),
+            idle_ms=round(definition.timeouts.idle * 1000),
+        ),
+    )
+
+
+def _credential(definition: ProviderDefinition, environment: Mapping[str, str]) -> Credential:
+    if definition.credential is None:
+        return Credential(kind=CredentialKind.NONE)
+    own_way = "x-api-key" if definition.protocol is ProviderProtocol.ANTHROPIC else "bearer"
+    kind = CredentialKind.X_API_KEY if (definition.auth or own_way) == "x-api-key" else CredentialKind.BEARER
+    return Credential(kind=kind, secret=environment.get(definition.credential.removeprefix("env:")) or None)
+
+
+def _step(step: RouteStep, providers: Mapping[str, ProviderDefinition], at: datetime) -> Step:
+    return Step(to=[_target(*split_target(target), providers, at) for target in step.to])
+
+
+def _target(provider_name: str, model: str, providers: Mapping[str, ProviderDefinition], at: datetime) -> Target:
+    provider = providers[provider_name]
+    known = provider.models.get(model, ProviderModel())
+    tiers = overridden(known.prices) if known.prices else published(price_list_of(provider), model, at)
+    return Target(
+        provider=provider_name,
+        model=model,
+        price=Price(tiers=tiers) if tiers else None,
+        max_output_tokens=known.max_output_tokens,
+        max_input_tokens=known.context_window or context_window(price_list_of(provider), model),
+    )
+
+
+def unpriced_targets(
+    providers: Mapping[str, ProviderDefinition], models: Mapping[str, ModelDefinition], at: datetime
+) -> list[str]:
+    """The targets, as `provider/model`, that nobody has priced."""
+    targets = {target for model in models.values() for target in model.targets if target[0] in providers}
+    return [f"{name}/{model}" for name, model in sorted(targets) if _target(name, model, providers, at).price is None]
+
+
+def price_list_of(provider: ProviderDefinition) -> str:
+    """The vendor whose published prices count: as defined, else by the host it is reached at, else by its protocol."""
+    if provider.price_list:
+        return provider.price_list
+    host = urlsplit(provider.url).hostname or ""
+    return _VENDORS_BY_HOST.get(host, _VENDORS_BY_PROTOCOL[provider.protocol])
+
+
+def _unknown_price(definition: UnknownPriceDefinition) -> UnknownPrice:
+    ceiling = Price(tiers=overridden(definition.ceiling)) if definition.ceiling else None
+    return UnknownPrice(policy=definition.policy, ceiling=ceiling)
+
+
+def _budgets(sources: Sources) -> list[Budget]:
+    by_name = {agent.name: agent for agent in reversed(sources.agents)}
+    return [
+        Budget(
+            budget_id=budget.budget_id,
+            scope=ScopeKind.AGENT,
+            scope_id=by_name[name].agent_id,
+            limit_nanousd=budget.definition.limit_nanousd,
+            window=budget.definition.window,
+            on_limit=OnLimit(budget.definition.on_limit),
+        )
+        for budget in sources.budgets
+        if (name := budget.definition.agent_name) is not None and name in by_name
+    ]

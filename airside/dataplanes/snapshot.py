@@ -1,0 +1,213 @@
+"""The snapshot: the one compiled, versioned configuration that a data plane runs on.
+
+It arrives whole, by long poll from the control plane or from a file, and is never patched: a call sees one version
+from start to end. Money is in nano-dollars (1e-9 USD); prices are nano-dollars per million tokens, so that every
+published price is an integer.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from airside.routing.prices import TierPrices
+from airside.routing.protocols import ProviderProtocol
+from airside.spending.budgets import Window
+
+SNAPSHOT_FORMAT: Literal[1] = 1
+
+
+class Contract(BaseModel):
+    """A message between the planes: immutable; unknown fields are refused where we write, ignored where we read."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class CredentialKind(StrEnum):
+    """Which header carries the provider's secret."""
+
+    BEARER = "bearer"
+    X_API_KEY = "x_api_key"
+    NONE = "none"
+
+
+class Credential(Contract):
+    """What the gateway presents to a provider. Only ever inside a snapshot: never logged, never in a sandbox."""
+
+    kind: CredentialKind
+    secret: str | None = Field(default=None, description="The value itself.")
+    env: str | None = Field(
+        default=None,
+        description="In a snapshot read from a file, instead of `secret`: the gateway's environment variable to take.",
+    )
+
+
+class Timeouts(Contract):
+    """How long the gateway waits for a provider, in milliseconds."""
+
+    connect_ms: int = 5_000
+    first_byte_ms: int = Field(default=120_000, description="From the last request byte to the response head.")
+    idle_ms: int = Field(default=120_000, description="Between two chunks of a response body.")
+
+
+class Provider(Contract):
+    """One account at one vendor."""
+
+    name: str
+    protocol: ProviderProtocol
+    base_url: str = Field(
+        description="What the vendor's own SDK takes: Anthropic without `/v1`, OpenAI with it. No trailing slash."
+    )
+    credential: Credential
+    headers: list[tuple[str, str]] = Field(default_factory=list, description="Sent with every call, after ours.")
+    timeouts: Timeouts = Timeouts()
+
+
+class Price(Contract):
+    """The tiers of one model, lowest first; the last tier whose threshold the call exceeds prices the whole call."""
+
+    tiers: Annotated[list[TierPrices], Field(min_length=1)]
+
+
+class Target(Contract):
+    """One model at one provider: a place a call can go."""
+
+    provider: str
+    model: str = Field(description="The provider's own name for it; may contain slashes.")
+    price: Price | None = Field(default=None, description="None: `unknown_price` decides.")
+    max_output_tokens: int = Field(
+        default=32_000, description="Reserved for the answer when the request names no limit of its own."
+    )
+    max_input_tokens: int | None = Field(
+        default=None,
+        description="The model's context window, where known: no call can take more, so no reservation is larger.",
+    )
+
+
+class Step(Contract):
+    """One rule of a route: the targets to try, in order, for the calls it applies to."""
+
+    to: Annotated[list[Target], Field(min_length=1)]
+
+
+class Model(Contract):
+    """An alias that agents call, and its route."""
+
+    name: str
+    route: Annotated[list[Step], Field(min_length=1)]
+
+
+class Key(Contract):
+    """A long-lived key. Only its SHA-256 is known."""
+
+    key_id: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    project: str
+    agent_id: str | None = None
+    agent_name: str | None = None
+    models: list[str] | None = Field(default=None, description="Aliases it may call; None: every model here.")
+    expires_at: datetime | None = None
+
+
+class SessionTokenKey(Contract):
+    """The public half of a key that signs session tokens."""
+
+    key_id: str
+    ed25519: str = Field(description="32 bytes, base64url without padding.")
+
+
+class RevokedSession(Contract):
+    """A session whose tokens are refused from now on."""
+
+    session_id: str
+    until: datetime = Field(description="When its last token expires by itself and this line may go.")
+
+
+class ScopeKind(StrEnum):
+    """What a budget limits."""
+
+    AGENT = "agent"
+    SESSION = "session"
+
+
+class OnLimit(StrEnum):
+    """What happens to the caller when a budget cannot cover a call. The answer is 402 either way."""
+
+    PARK = "park"
+    REFUSE = "refuse"
+
+
+class Budget(Contract):
+    """A hard cap. `scope_id` is an agent id; a session's own cap travels in its token instead (see `SessionClaims`)."""
+
+    budget_id: str
+    scope: ScopeKind
+    scope_id: str
+    limit_nanousd: int = Field(ge=0)
+    window: Window = Field(description="The control plane computes its bounds and sends them with a lease.")
+    on_limit: OnLimit = OnLimit.PARK
+
+
+class UnknownPrice(Contract):
+    """What to do with a target nobody has priced: refuse it, or bill it at a flat ceiling. Never zero."""
+
+    policy: Literal["refuse", "ceiling"]
+    ceiling: Price | None = None
+
+
+class Limits(Contract):
+    """Bounds that hold for every caller."""
+
+    max_body_bytes: int = 64 * 1024 * 1024
+    startup_hold_ms: int = Field(
+        default=20_000, description="Longest wait for the first content before the answer is committed."
+    )
+    startup_hold_bytes: int = 64 * 1024
+    short_retry_after_ms: int = Field(
+        default=2_000, description="A Retry-After up to this is waited out when no other target is left."
+    )
+    max_concurrent_calls: int = 4_096
+
+
+class Snapshot(Contract):
+    """Everything a data plane needs to serve without asking anybody."""
+
+    format: Literal[1] = SNAPSHOT_FORMAT
+    version: int = Field(ge=1, description="Rises by at least one with each change, within one control plane.")
+    compiled_at: datetime
+    session_token_keys: list[SessionTokenKey] = Field(default_factory=list)
+    keys: list[Key] = Field(default_factory=list)
+    revoked_sessions: list[RevokedSession] = Field(default_factory=list)
+    providers: list[Provider] = Field(default_factory=list)
+    models: list[Model] = Field(default_factory=list)
+    unknown_price: UnknownPrice = UnknownPrice(policy="refuse")
+    budgets: list[Budget] = Field(default_factory=list)
+    limits: Limits = Limits()
+
+
+class SessionClaims(Contract):
+    """What a session token says: `airs_` + base64url(this as JSON) + `.` + base64url(Ed25519 signature of that text).
+
+    The signature covers the ASCII bytes of the first base64url part, exactly as sent. Times are seconds since 1970.
+    """
+
+    version: Literal[1] = 1
+    key_id: str = Field(description="Which `session_token_keys` entry signed it.")
+    session_id: str
+    deployment_id: str | None = None
+    agent_id: str
+    agent_name: str
+    agent_version: int
+    team: str | None = None
+    project: str
+    harness: str
+    models: list[str] = Field(description="Aliases this session may call.")
+    budget_nanousd: int | None = Field(default=None, description="The session's own cap over its whole life.")
+    issued_at: int
+    expires_at: int
+    minimum_snapshot: int = Field(
+        default=0, description="The gateway waits briefly for this snapshot version before it answers."
+    )

@@ -1,0 +1,216 @@
+"""Starts Codex's app-server, and carries one conversation with it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from airside.errors import Conflict
+from airside.events import JsonObject
+from airside.harnesses.codex.messages import events_of, status_of
+from airside.harnesses.codex.rollout import SESSION_FILES, holds_input, holds_session
+from airside.harnesses.codex.settings import command, conversation, environment
+from airside.harnesses.contract import (
+    BuiltinTool,
+    HarnessEvent,
+    HarnessFailed,
+    HarnessSpec,
+    NativeSessionLost,
+    Permission,
+    Started,
+    TurnEnd,
+    TurnEnded,
+)
+from airside.harnesses.json_lines import JsonLines
+from airside.harnesses.json_values import part, text
+from airside.harnesses.reports import Reports, describe_death, report_death
+from airside.harnesses.starting import wait_until_up
+from airside.routing.protocols import ProviderProtocol
+from airside.sandboxes.contract import Sandbox, SandboxProcess
+
+NAME = "codex"
+
+_STARTS_WITHIN_S = 60
+_ENDS_WITHIN_S = 3
+_TEMPORARY = Path("/tmp")  # noqa: S108
+_PAYMENT_REQUIRED = 402
+# Asking again with the same key gives the same answer; Codex would, for half a minute.
+_HOPELESS = (401, _PAYMENT_REQUIRED, 403)
+# An interrupt is lost, and not even answered, until the turn is really under way; these say that it is.
+_SIGNS_OF_LIFE = ("turn/started", "item/started", "item/agentMessage/delta")
+_METHOD_NOT_FOUND = -32601  # JSON-RPC 2.0
+
+
+class CodexHarness:
+    """OpenAI's Codex."""
+
+    name = NAME
+    families: Sequence[ProviderProtocol] = (ProviderProtocol.OPENAI_RESPONSES,)
+    session_files: Sequence[str] = SESSION_FILES
+
+    async def start(self, spec: HarnessSpec, sandbox: Sandbox) -> RunningCodex:
+        if sandbox.home.is_relative_to(_TEMPORARY):
+            raise HarnessFailed(
+                f"Codex refuses to work with a HOME under {_TEMPORARY}, and this session's is {sandbox.home}",
+                hint="choose a data directory elsewhere, or the sandbox `bubblewrap`",
+            )
+        process = await sandbox.start(command(spec, sandbox), environment(spec, sandbox))
+        server = _Server(process)
+        started = await wait_until_up(process, "Codex", _begin(server, spec, sandbox), within_s=_STARTS_WITHIN_S)
+        return RunningCodex(server, started, may_edit=spec.may_use(BuiltinTool.EDIT))
+
+    def holds_session(self, home: Path, native_session_id: str) -> bool:
+        return holds_session(home, native_session_id)
+
+    def recorded_input(self, home: Path, native_session_id: str, text: str) -> bool:
+        return holds_input(home, native_session_id, text)
+
+
+class _Server:
+    """JSON-RPC over the process's pipes; the member "jsonrpc" is left out, as this server does."""
+
+    def __init__(self, process: SandboxProcess) -> None:
+        self.process = process
+        self.lines = JsonLines(process)
+        self._requests = 0
+
+    async def request(self, method: str, params: JsonObject) -> int:
+        """Send a request, and return the id that its response will carry."""
+        self._requests += 1
+        await self.lines.send({"id": self._requests, "method": method, "params": params})
+        return self._requests
+
+    async def ask(self, method: str, params: JsonObject) -> JsonObject:
+        """Send a request and wait for its response, passing over everything else. For the start only."""
+        number = await self.request(method, params)
+        while (message := await self.lines.receive()) is not None:
+            if message.get("id") == number and "method" not in message:
+                return message
+        raise HarnessFailed(describe_death("Codex", await self.process.wait(), self.process.stderr_tail()))
+
+
+async def _begin(server: _Server, spec: HarnessSpec, sandbox: Sandbox) -> Started:
+    """Greet the server and open the conversation."""
+    client: JsonObject = {"name": "airside", "title": "Airside", "version": "1"}
+    greeting = part(await server.ask("initialize", {"clientInfo": client}), "result")
+    await server.lines.send({"method": "initialized"})
+    if spec.resume is None:
+        opened = await server.ask("thread/start", conversation(spec, sandbox))
+    else:
+        opened = await server.ask("thread/resume", {"threadId": spec.resume, **conversation(spec, sandbox)})
+    thread_id = text(part(part(opened, "result"), "thread"), "id")
+    if thread_id:
+        # "airside/0.163.0 (Debian ...)": our name with its version.
+        version = text(greeting, "userAgent").partition("/")[2].partition(" ")[0]
+        return Started(thread_id, version, resumed=spec.resume is not None)
+    refusal = text(part(opened, "error"), "message")
+    if spec.resume is not None and "no rollout found" in refusal:
+        raise NativeSessionLost(f"Codex holds no session {spec.resume} in this HOME")
+    raise HarnessFailed(f"Codex opened no conversation: {refusal}")
+
+
+class RunningCodex:
+    """One app-server with one conversation."""
+
+    def __init__(self, server: _Server, started: Started, *, may_edit: bool) -> None:
+        self._server = server
+        self._thread_id = started.native_session_id
+        self._may_edit = may_edit
+        self._reports = Reports(started, self._pull)
+        self._starting: int | None = None  # the id of the request that starts the turn, until it is answered
+        self._turn_id: str | None = None
+        self._interrupting = False
+        self._refused: TurnEnded | None = None
+
+    @property
+    def process_group(self) -> int:
+        return self._server.process.process_group
+
+    def events(self) -> AsyncIterator[HarnessEvent]:
+        return self._reports
+
+    async def send(self, text: str) -> None:
+        self._reports.begin_turn()
+        self._turn_id, self._interrupting, self._refused = None, False, None
+        given: JsonObject = {"type": "text", "text": text}
+        self._starting = await self._server.request("turn/start", {"threadId": self._thread_id, "input": [given]})
+
+    async def interrupt(self) -> None:
+        if self._reports.in_turn:
+            self._interrupting = True
+            await self._interrupt_turn()
+
+    async def _interrupt_turn(self) -> None:
+        # Without a turn's id there is nothing to name yet; it is interrupted as soon as it is known.
+        if self._turn_id is not None:
+            await self._server.request("turn/interrupt", {"threadId": self._thread_id, "turnId": self._turn_id})
+
+    async def decide(self, call_id: str, permission: Literal[Permission.ALLOW, Permission.DENY], reason: str) -> None:
+        del permission, reason
+        raise Conflict(f"Codex holds back no tool call {call_id}")
+
+    async def close(self) -> None:
+        busy = self._reports.in_turn
+        self._reports.end()
+        if busy:
+            await self._server.process.stop()
+        else:
+            await self._server.lines.close_input_and_wait(within_s=_ENDS_WITHIN_S)
+
+    async def _pull(self) -> bool:
+        message = await self._server.lines.receive()
+        if message is None:
+            await report_death(self._reports, self._server.process, "Codex")
+        elif "method" not in message:
+            await self._on_response(message)
+        elif "id" in message:
+            await self._answer(message)
+        else:
+            await self._on_notification(text(message, "method"), part(message, "params"))
+        return True
+
+    async def _on_response(self, message: JsonObject) -> None:
+        if message.get("id") != self._starting:
+            return
+        self._starting = None
+        if "error" in message:
+            detail = text(part(message, "error"), "message")
+            self._reports.add(TurnEnded(TurnEnd.FAILED, f"Codex did not take the input: {detail}"))
+        else:
+            await self._on_turn(text(part(part(message, "result"), "turn"), "id"))
+
+    async def _on_turn(self, turn_id: str) -> None:
+        self._turn_id = turn_id
+        if self._interrupting:
+            await self._interrupt_turn()
+
+    async def _on_notification(self, method: str, params: JsonObject) -> None:
+        if params.get("threadId", self._thread_id) != self._thread_id:
+            return  # of a subagent's own conversation
+        if self._interrupting and method in _SIGNS_OF_LIFE:
+            await self._interrupt_turn()
+        if method == "error":
+            await self._give_up_if_hopeless(part(params, "error"))
+        for event in events_of(method, params):
+            ended = isinstance(event, TurnEnded)
+            self._reports.add(self._refused if ended and self._refused is not None else event)
+
+    async def _give_up_if_hopeless(self, error: JsonObject) -> None:
+        status = status_of(error)
+        if status not in _HOPELESS or self._refused is not None:
+            return
+        reason = TurnEnd.BUDGET_REACHED if status == _PAYMENT_REQUIRED else TurnEnd.FAILED
+        self._refused = TurnEnded(reason, text(error, "additionalDetails") or text(error, "message"))
+        await self._interrupt_turn()
+
+    async def _answer(self, request: JsonObject) -> None:
+        """Answer what Codex asks. It asks about calls only when editing is denied; nothing else is ours to answer."""
+        method = text(request, "method")
+        if method == "item/commandExecution/requestApproval":
+            answer: JsonObject = {"result": {"decision": "accept"}}
+        elif method == "item/fileChange/requestApproval":
+            answer = {"result": {"decision": "accept" if self._may_edit else "decline"}}
+        else:
+            answer = {"error": {"code": _METHOD_NOT_FOUND, "message": "not available here"}}
+        await self._server.lines.send({"id": request["id"], **answer})

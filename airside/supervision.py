@@ -1,0 +1,159 @@
+"""Supervises processes: starts them in order, restarts those that die, ends them in the reverse order.
+
+Knows nothing of what they do beyond one line of JSON that each prints on its standard output when it is ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import json
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from airside.clock import Clock
+from airside.errors import AirsideError, BadInput, Unavailable
+
+logger = structlog.get_logger()
+
+_FIRST_BACKOFF_S = 0.2
+_LONGEST_BACKOFF_S = 10.0
+_STEADY_S = 30.0  # a process that ran this long begins again without a wait
+_TAIL_BYTES = 4000
+_PR_SET_PDEATHSIG = 1
+
+Ready = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A process to keep alive. `command` is asked again at each start, with what earlier starts have said."""
+
+    name: str
+    command: Callable[[], Sequence[str]]
+    environment: Mapping[str, str]
+    log: Path
+    ready_within_s: float = 60.0
+    drain_s: float = 40.0
+
+
+@dataclass(slots=True)
+class Supervised:
+    """One process under supervision. `ready` is what it said last; `restarts` how often it came back."""
+
+    role: Role
+    clock: Clock
+    ready: Ready = field(default_factory=dict)
+    restarts: int = 0
+    _process: asyncio.subprocess.Process | None = None
+    _stopping: bool = False
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id while it lives."""
+        process = self._process
+        return process.pid if process is not None and process.returncode is None else None
+
+    async def start(self) -> Ready:
+        """Start it and wait for its ready line. If it does not come up, raises the reason it gave, or `Unavailable`."""
+        self._stopping = False
+        self.role.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self.role.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self.role.command(),
+                env=self.role.environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,
+            )
+        try:
+            self.ready = await asyncio.wait_for(self._ready_line(), self.role.ready_within_s)
+        except TimeoutError:
+            await self.stop()
+            raise self._not_up(f"was not ready within {self.role.ready_within_s:.0f} s") from None
+        return self.ready
+
+    async def _ready_line(self) -> Ready:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        if not line:
+            code = await self._process.wait()
+            raise self._not_up(f"ended with exit code {code}")
+        said: Ready = json.loads(line)
+        if "error" in said:
+            await self._process.wait()
+            raise _failure(said["error"])
+        return said
+
+    def _not_up(self, what: str) -> Unavailable:
+        said = self._tail()
+        return Unavailable(
+            f"the {self.role.name} {what}" + (f":\n{said}" if said else ""),
+            code="process_failed",
+            hint=f"Its whole log is {self.role.log}.",
+        )
+
+    def _tail(self) -> str:
+        try:
+            content = self.role.log.read_bytes()[-_TAIL_BYTES:]
+        except OSError:
+            return ""
+        return "\n".join(content.decode(errors="replace").splitlines()[-12:])
+
+    async def keep_alive(self) -> None:
+        """Start it again whenever it ends, until `stop`. Waits longer each time it does not last."""
+        backoff_s = _FIRST_BACKOFF_S
+        while True:
+            began = self.clock.monotonic()
+            assert self._process is not None
+            code = await self._process.wait()
+            if self._stopping:
+                return
+            if self.clock.monotonic() - began > _STEADY_S:
+                backoff_s = _FIRST_BACKOFF_S
+            logger.warning("process ended and is started again", role=self.role.name, exit_code=code)
+            await self.clock.sleep(backoff_s)
+            backoff_s = min(_LONGEST_BACKOFF_S, backoff_s * 2)
+            self.restarts += 1
+            await self._start_again()
+
+    async def _start_again(self) -> None:
+        try:
+            await self.start()
+        except (Unavailable, ValueError) as error:
+            logger.error("process did not come up again", role=self.role.name, reason=str(error))  # noqa: TRY400
+
+    async def stop(self) -> None:
+        """SIGTERM, and SIGKILL for its whole group if it does not drain in time. Safe to call twice."""
+        self._stopping = True
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), self.role.drain_s)
+        except TimeoutError:
+            logger.warning("process did not drain in time", role=self.role.name)
+            process.kill()
+            await process.wait()
+
+
+def _failure(detail: Any) -> AirsideError:
+    """The error that a process gave as its reason for not coming up."""
+    kind = BadInput if detail["bad_input"] else Unavailable
+    return kind(str(detail["message"]), code=str(detail["code"]), hint=detail["hint"])
+
+
+def _end_with_parent() -> None:
+    """In the child: be asked to end when the supervisor dies, however it dies."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

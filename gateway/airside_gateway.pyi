@@ -1,0 +1,28 @@
+"""The gateway of Airside: a process that serves model calls, and the rules the control plane shares with it."""
+
+from collections.abc import Sequence
+
+def main(argv: Sequence[str]) -> int:
+    """Run `airside gateway` with these arguments until SIGTERM or SIGINT; returns the exit code.
+
+    0: stopped as told. 1: it could not start or serve. 2: bad usage. The interpreter lock is released throughout.
+    Called once per process: it takes over the process's signals.
+    """
+
+def price_usage(price_json: str, usage_json: str) -> int:
+    """What this usage (`TokenUsage`) costs at this price (`Price`), in nano-dollars, rounded up once.
+
+    Raises `ValueError` when either cannot be read.
+    """
+
+def validate_snapshot(json: str) -> None:
+    """Do nothing when the gateway would take this snapshot (`Snapshot`); raise `ValueError` with the reason if not."""
+
+def verify_session_token(token: str, snapshot_json: str, now: int) -> str:
+    """The claims (`SessionClaims`) of a token as JSON, judged at `now` (seconds since 1970) by a snapshot's keys.
+
+    Raises `ValueError` with the reason when the gateway would refuse it.
+    """
+
+def version() -> str:
+    """The gateway's version."""

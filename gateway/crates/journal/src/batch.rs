@@ -1,0 +1,69 @@
+//! Records on their way out: read from the segments in order, as the elements of a JSON array.
+
+use std::io;
+
+use crate::frame::{Frame, Kind};
+use crate::segment::Extent;
+
+/// Records to deliver.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Sequence of the last record in it; 0 when there is none.
+    pub last: u64,
+    /// The records, as the elements of a JSON array.
+    pub records: Vec<u8>,
+    /// Where each of them ends in there, with its sequence.
+    ends: Vec<(u64, usize)>,
+}
+
+impl Batch {
+    /// Each record's sequence and JSON.
+    pub fn each(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let mut start = 0;
+        self.ends.iter().map(move |(sequence, end)| {
+            let record = self.records.get(start..*end).unwrap_or_default();
+            start = end + 1;
+            (*sequence, record)
+        })
+    }
+}
+
+/// The records behind this sequence, up to a bound, and where reading stopped.
+pub(crate) fn read_batch(
+    extents: &[Extent],
+    acknowledged: u64,
+    max_records: usize,
+    max_bytes: usize,
+) -> io::Result<(Batch, (u64, u64))> {
+    let mut batch = Batch::default();
+    let mut end = (0, 0);
+    for extent in extents {
+        let mut is_full = false;
+        let stopped = extent.read(|frame| {
+            let count = batch.ends.len();
+            is_full = count >= max_records || batch.records.len() + frame.payload.len() > max_bytes && count > 0;
+            if !is_full && frame.kind == Kind::Record && frame.sequence > acknowledged {
+                append_record(&mut batch.records, frame);
+                batch.last = frame.sequence;
+                batch.ends.push((frame.sequence, batch.records.len()));
+            }
+            !is_full
+        })?;
+        end = (extent.id, stopped);
+        if is_full {
+            break;
+        }
+    }
+    Ok((batch, end))
+}
+
+/// The stored object with its sequence put in front.
+fn append_record(into: &mut Vec<u8>, frame: Frame<'_>) {
+    if !into.is_empty() {
+        into.push(b',');
+    }
+    into.extend_from_slice(b"{\"sequence\":");
+    into.extend_from_slice(frame.sequence.to_string().as_bytes());
+    into.push(b',');
+    into.extend_from_slice(frame.payload.get(1..).unwrap_or_default());
+}

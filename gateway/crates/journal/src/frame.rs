@@ -1,0 +1,110 @@
+//! One frame of a segment: length, checksum, kind, open id, sequence, payload.
+//!
+//! All numbers little-endian. The checksum is CRC-32 of everything behind it, so a frame that was torn by a crash, and
+//! the zeros a segment is filled with, are both told from a frame.
+
+/// Bytes before the payload.
+pub(crate) const FRAME_HEAD: usize = 4 + 4 + 1 + 8 + 8;
+/// The largest frame; also the slack at the end of a segment.
+pub(crate) const MAX_FRAME: usize = 64 << 10;
+
+/// What a frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A call begins; its payload is the record it becomes if nothing more is heard of it.
+    Open,
+    /// A record.
+    Record,
+}
+
+/// A frame as read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Frame<'a> {
+    pub(crate) kind: Kind,
+    /// Joins a record to its open frame; 0 where there was none.
+    pub(crate) open_id: u64,
+    /// Of a record; 0 for an open frame.
+    pub(crate) sequence: u64,
+    pub(crate) payload: &'a [u8],
+}
+
+impl Frame<'_> {
+    pub(crate) fn encode(&self, into: &mut Vec<u8>) {
+        let start = into.len();
+        let length = u32::try_from(FRAME_HEAD + self.payload.len()).unwrap_or(u32::MAX);
+        into.extend_from_slice(&length.to_le_bytes());
+        into.extend_from_slice(&[0; 4]);
+        into.push(match self.kind {
+            Kind::Open => 1,
+            Kind::Record => 2,
+        });
+        into.extend_from_slice(&self.open_id.to_le_bytes());
+        into.extend_from_slice(&self.sequence.to_le_bytes());
+        into.extend_from_slice(self.payload);
+        let checksum = crc32fast::hash(into.get(start + 8..).unwrap_or_default());
+        if let Some(place) = into.get_mut(start + 4..start + 8) {
+            place.copy_from_slice(&checksum.to_le_bytes());
+        }
+    }
+}
+
+/// The frame at the start of these bytes and its length; `None` where there is no whole, unharmed frame.
+pub(crate) fn decode(bytes: &[u8]) -> Option<(Frame<'_>, usize)> {
+    let length = number::<4>(bytes, 0)?;
+    let length = usize::try_from(length).ok()?;
+    if !(FRAME_HEAD..=MAX_FRAME).contains(&length) {
+        return None;
+    }
+    let frame = bytes.get(..length)?;
+    if u64::from(crc32fast::hash(frame.get(8..)?)) != number::<4>(frame, 4)? {
+        return None;
+    }
+    let kind = match frame.get(8)? {
+        1 => Kind::Open,
+        2 => Kind::Record,
+        _ => return None,
+    };
+    let frame = Frame {
+        kind,
+        open_id: number::<8>(frame, 9)?,
+        sequence: number::<8>(frame, 17)?,
+        payload: frame.get(FRAME_HEAD..)?,
+    };
+    Some((frame, length))
+}
+
+/// A little-endian number of `N` bytes at this place.
+pub(crate) fn number<const N: usize>(bytes: &[u8], at: usize) -> Option<u64> {
+    let mut wide = [0_u8; 8];
+    wide.get_mut(..N)?.copy_from_slice(bytes.get(at..at + N)?);
+    Some(u64::from_le_bytes(wide))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_frame_is_read_as_written_and_never_when_harmed(
+            payload in prop::collection::vec(any::<u8>(), 0..300), open_id in any::<u64>(), sequence in any::<u64>(),
+            hurt in any::<prop::sample::Index>(), by in 1_u8..,
+        ) {
+            let frame = Frame { kind: Kind::Record, open_id, sequence, payload: &payload };
+            let mut bytes = Vec::new();
+            frame.encode(&mut bytes);
+            let length = bytes.len();
+            prop_assert_eq!(decode(&bytes), Some((frame, length)));
+            prop_assert_eq!(decode(&bytes[..length - 1]), None);
+            let at = hurt.index(length);
+            bytes[at] ^= by;
+            prop_assert!(decode(&bytes) != Some((frame, length)));
+        }
+    }
+
+    #[test]
+    fn zeros_are_no_frame() {
+        assert_eq!(decode(&[0; 4096]), None);
+    }
+}

@@ -1,0 +1,19 @@
+//! What the gateway did, kept on disk until the control plane has it.
+//!
+//! Not for sending it (the server does) and not for logs. Start reading at `record.rs`, which mirrors
+//! `airside/dataplanes/journal.py`, then `spool.rs`.
+//!
+//! A call writes two frames: one before the first byte leaves for a provider, one at its end. A call whose second frame
+//! is missing after a crash becomes a record with outcome `lost`. Frames are written with `write(2)`, so they outlive
+//! the process; a segment is synced to the device when it is full and at every `sync`.
+
+mod batch;
+mod frame;
+mod record;
+mod recovery;
+mod segment;
+mod spool;
+
+pub use batch::Batch;
+pub use record::{Attempt, AttemptOutcome, CallerIdentity, JournalReceipt, ModelCall, Outcome, Timings, UsageSource};
+pub use spool::{Recovered, Spool, SpoolFault, SpoolOptions, SpoolState, Ticket};

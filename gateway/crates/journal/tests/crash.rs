@@ -1,0 +1,323 @@
+//! Whatever happens to the process, every call that began has exactly one record, and the numbers have no gap.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail by panic")]
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use airside_journal::{CallerIdentity, ModelCall, Outcome, Spool, SpoolFault, SpoolOptions, Timings, UsageSource};
+use airside_metering::Charge;
+use airside_protocols::TokenUsage;
+use proptest::prelude::*;
+
+const SMALL: SpoolOptions = SpoolOptions {
+    segment_bytes: 80 << 10,
+    max_bytes: 32 << 20,
+};
+
+/// A directory of its own that goes away with the test.
+struct Place(PathBuf);
+
+impl Place {
+    fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let name = format!(
+            "airside-spool-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        Self(std::env::temp_dir().join(name))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn call(id: u64, outcome: Outcome) -> ModelCall {
+    ModelCall {
+        kind: "model_call",
+        call_id: format!("call_{id}"),
+        at: "2026-11-23T17:52:28Z".into(),
+        snapshot_version: 1,
+        project: "p".into(),
+        session_id: None,
+        agent_id: None,
+        agent_name: None,
+        agent_version: None,
+        deployment_id: None,
+        key_id: None,
+        caller: CallerIdentity::default(),
+        front_door: "openai-chat",
+        model: None,
+        stream: false,
+        route_reason: None,
+        attempts: Vec::new(),
+        provider: None,
+        provider_model: None,
+        outcome,
+        status: 200,
+        error_code: None,
+        usage: TokenUsage::default(),
+        usage_source: UsageSource::None,
+        cost_nanousd: id,
+        hold_nanousd: 0,
+        charges: vec![Charge {
+            scope: "agent:a".into(),
+            window_start: 0,
+            nanousd: id,
+        }],
+        timings: Timings::default(),
+        bytes_in: 0,
+        bytes_out: 0,
+    }
+}
+
+/// Everything not acknowledged, in order: sequence, call id, outcome.
+fn delivered(spool: &Spool) -> Vec<(u64, String, String)> {
+    let mut found = Vec::new();
+    spool.rewind();
+    loop {
+        let batch = spool.next_batch(7, 1 << 20).unwrap();
+        if batch.last == 0 {
+            return found;
+        }
+        let text = format!("[{}]", String::from_utf8(batch.records).unwrap());
+        for record in serde_json::from_str::<Vec<serde_json::Value>>(&text).unwrap() {
+            let text = |key: &str| record[key].as_str().unwrap().to_owned();
+            found.push((record["sequence"].as_u64().unwrap(), text("call_id"), text("outcome")));
+        }
+    }
+}
+
+fn open(place: &Path) -> Spool {
+    Spool::open(place, SMALL).unwrap().0
+}
+
+/// Destroy the last bytes written, as a write that was cut short would leave them.
+fn tear(place: &Path, bytes: u64) {
+    let mut files: Vec<_> = std::fs::read_dir(place)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    for path in files.iter().rev() {
+        let content = std::fs::read(path).unwrap();
+        let Some(end) = content.iter().rposition(|byte| *byte != 0).map(|at| at as u64 + 1) else {
+            continue;
+        };
+        if end <= 20 {
+            continue;
+        }
+        let torn = bytes.min(end - 20);
+        let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+        file.write_all_at(&vec![0; usize::try_from(torn).unwrap()], end - torn)
+            .unwrap();
+        return;
+    }
+}
+
+#[test]
+fn records_come_back_in_order_and_are_removed_when_acknowledged() {
+    let place = Place::new();
+    let spool = open(&place.0);
+    for id in 1..=1000 {
+        let ticket = spool.begin(&call(id, Outcome::Lost), 500).unwrap();
+        assert_eq!(spool.finish(ticket, &call(id, Outcome::Completed)).unwrap(), id);
+        if id % 10 == 0 {
+            let batch = spool.next_batch(100, 1 << 20).unwrap();
+            assert_eq!(batch.last, id);
+            spool.acknowledge(batch.last).unwrap();
+        }
+    }
+    assert_eq!(delivered(&spool), []);
+    assert_eq!(spool.state().acknowledged, 1000);
+    assert!(
+        spool.state().bytes <= 3 * SMALL.segment_bytes,
+        "delivered segments are removed"
+    );
+}
+
+#[test]
+fn a_call_without_an_end_becomes_a_lost_one_once() {
+    let place = Place::new();
+    let spool = open(&place.0);
+    let ticket = spool.begin(&call(1, Outcome::Lost), 500).unwrap();
+    spool.finish(ticket, &call(1, Outcome::Completed)).unwrap();
+    let _never_finished = spool.begin(&call(2, Outcome::Lost), 500).unwrap();
+    drop(spool);
+    let (spool, recovered) = Spool::open(&place.0, SMALL).unwrap();
+    assert_eq!(recovered.lost, 1);
+    let charged: Vec<u64> = recovered.carried.iter().map(|carried| carried.charge.nanousd).collect();
+    assert_eq!(charged, [1, 2]);
+    drop(spool);
+    let (spool, recovered) = Spool::open(&place.0, SMALL).unwrap();
+    assert_eq!(recovered.lost, 0);
+    let expected = [
+        (1, "call_1".to_owned(), "completed".to_owned()),
+        (2, "call_2".to_owned(), "lost".to_owned()),
+    ];
+    assert_eq!(delivered(&spool), expected);
+}
+
+#[test]
+fn numbers_go_on_after_everything_was_delivered_and_removed() {
+    let place = Place::new();
+    for round in 0..5 {
+        let spool = open(&place.0);
+        for id in 1..=200 {
+            assert_eq!(spool.record(&call(id, Outcome::Refused)).unwrap(), round * 200 + id);
+        }
+        spool.acknowledge(u64::MAX).unwrap();
+    }
+}
+
+#[test]
+fn a_long_call_keeps_its_beginning_while_others_come_and_go() {
+    let place = Place::new();
+    let spool = open(&place.0);
+    let long = spool.begin(&call(7777, Outcome::Lost), 500).unwrap();
+    for id in 1..=300 {
+        spool.record(&call(id, Outcome::Refused)).unwrap();
+    }
+    spool.acknowledge(300).unwrap();
+    drop(spool);
+    let (_, recovered) = Spool::open(&place.0, SMALL).unwrap();
+    assert_eq!(recovered.lost, 1, "the beginning was still on disk");
+    let _ = long;
+}
+
+#[test]
+fn a_full_spool_refuses_and_takes_calls_again_when_delivered() {
+    let place = Place::new();
+    let options = SpoolOptions {
+        segment_bytes: 68 << 10,
+        max_bytes: 3 * (68 << 10),
+    };
+    let (spool, _) = Spool::open(&place.0, options).unwrap();
+    let mut open_calls = Vec::new();
+    let full = loop {
+        match spool.begin(&call(1, Outcome::Lost), 500) {
+            Ok(ticket) => open_calls.push(ticket),
+            Err(full) => break full,
+        }
+    };
+    assert!(matches!(full, SpoolFault::Full));
+    for ticket in open_calls {
+        spool
+            .finish(ticket, &call(1, Outcome::Completed))
+            .expect("its room was set aside");
+    }
+    while spool.record(&call(2, Outcome::Refused)).is_ok() {}
+    assert!(matches!(
+        spool.begin(&call(2, Outcome::Lost), 500),
+        Err(SpoolFault::Full)
+    ));
+    spool.acknowledge(spool.state().sequence).unwrap();
+    assert!(spool.begin(&call(3, Outcome::Lost), 500).is_ok());
+}
+
+#[test]
+fn a_batch_that_was_not_acknowledged_comes_again() {
+    let place = Place::new();
+    let spool = open(&place.0);
+    for id in 1..=10 {
+        spool.record(&call(id, Outcome::Refused)).unwrap();
+    }
+    assert_eq!(spool.next_batch(4, 1 << 20).unwrap().last, 4);
+    assert_eq!(spool.next_batch(4, 1 << 20).unwrap().last, 8);
+    spool.rewind();
+    assert_eq!(spool.next_batch(4, 1 << 20).unwrap().last, 4);
+    spool.acknowledge(2).unwrap();
+    let left: Vec<u64> = delivered(&spool).into_iter().map(|(sequence, _, _)| sequence).collect();
+    assert_eq!(left, (3..=10).collect::<Vec<_>>());
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Begin,
+    Finish(prop::sample::Index),
+    Refuse,
+    Deliver(usize),
+    Die,
+    DieTorn(u64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        6 => Just(Step::Begin),
+        5 => any::<prop::sample::Index>().prop_map(Step::Finish),
+        2 => Just(Step::Refuse),
+        2 => (1_usize..20).prop_map(Step::Deliver),
+        1 => Just(Step::Die),
+        1 => (1_u64..40).prop_map(Step::DieTorn),
+    ];
+    prop::collection::vec(step, 1..120)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn every_call_has_one_record_and_numbers_have_no_gap(steps in steps()) {
+        let place = Place::new();
+        let mut spool = open(&place.0);
+        let mut under_way = Vec::new();
+        let mut begun: BTreeMap<String, bool> = BTreeMap::new();
+        let mut arrived: Vec<(u64, String, String)> = Vec::new();
+        let mut id = 0;
+        for step in steps {
+            match step {
+                Step::Begin => {
+                    id += 1;
+                    under_way.push((id, spool.begin(&call(id, Outcome::Lost), 500).unwrap()));
+                    begun.insert(format!("call_{id}"), true);
+                }
+                Step::Finish(which) if !under_way.is_empty() => {
+                    let (id, ticket) = under_way.swap_remove(which.index(under_way.len()));
+                    spool.finish(ticket, &call(id, Outcome::Completed)).unwrap();
+                }
+                Step::Finish(_) => {}
+                Step::Refuse => {
+                    id += 1;
+                    spool.record(&call(id, Outcome::Refused)).unwrap();
+                    begun.insert(format!("call_{id}"), true);
+                }
+                Step::Deliver(count) => {
+                    let fresh = delivered(&spool).into_iter().take(count).collect::<Vec<_>>();
+                    if let Some((last, ..)) = fresh.last() {
+                        spool.acknowledge(*last).unwrap();
+                    }
+                    arrived.extend(fresh);
+                }
+                Step::Die | Step::DieTorn(_) => {
+                    under_way.clear();
+                    let acknowledged = spool.state().acknowledged;
+                    drop(spool);
+                    if let Step::DieTorn(bytes) = step {
+                        // Only what was not acknowledged yet can be torn: the last frame written.
+                        let before = Spool::open(&place.0, SMALL).unwrap().0;
+                        let last = before.record(&call(0, Outcome::Refused)).unwrap();
+                        drop(before);
+                        tear(&place.0, bytes);
+                        prop_assert!(last > acknowledged);
+                    }
+                    spool = open(&place.0);
+                    spool.acknowledge(acknowledged).unwrap();
+                }
+            }
+        }
+        drop(spool);
+        arrived.extend(delivered(&open(&place.0)).into_iter().filter(|(sequence, ..)| !arrived.iter().any(|(seen, ..)| seen == sequence)).collect::<Vec<_>>());
+        arrived.sort();
+        let numbers: Vec<u64> = arrived.iter().map(|(sequence, ..)| *sequence).collect();
+        prop_assert_eq!(numbers, (1..=arrived.len() as u64).collect::<Vec<_>>());
+        let mut seen: Vec<&String> = arrived.iter().map(|(_, id, _)| id).filter(|id| *id != "call_0").collect();
+        seen.sort();
+        let mut expected: Vec<&String> = begun.keys().collect();
+        expected.sort();
+        prop_assert_eq!(seen, expected);
+    }
+}

@@ -1,0 +1,540 @@
+//! The books of this gateway: for every scope and window what is granted, settled and held.
+//!
+//! `settled + held <= granted` holds in every account after every `reserve`, because a call's whole hold is entered in
+//! all its scopes in one step or in none. A hold is the worst case, so settling only ever gives back.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::lease::{Lease, Leases};
+use crate::window::Window;
+
+/// The part of a call's cost that counts against one budget.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charge {
+    /// `agent:<id>` or `session:<id>`.
+    pub scope: Arc<str>,
+    /// Seconds since 1970; 0 for a budget without windows.
+    pub window_start: i64,
+    /// How much.
+    pub nanousd: u64,
+}
+
+/// A charge of a journal record that an earlier process left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CarriedCharge {
+    /// Of the record.
+    pub sequence: u64,
+    /// What it charged.
+    pub charge: Charge,
+}
+
+/// Room set aside for one call. It must come back through `settle`.
+#[derive(Debug, Default)]
+#[must_use = "a hold that is not settled blocks its budget"]
+pub struct Hold {
+    nanousd: u64,
+    parts: Vec<(Arc<str>, Window)>,
+}
+
+impl Hold {
+    /// How much is set aside, in each scope.
+    #[must_use]
+    pub const fn nanousd(&self) -> u64 {
+        self.nanousd
+    }
+
+    /// What each scope would be charged for this cost.
+    #[must_use]
+    pub fn charges(&self, nanousd: u64) -> Vec<Charge> {
+        let charge = |(scope, window): &(Arc<str>, Window)| Charge {
+            scope: Arc::clone(scope),
+            window_start: window.start,
+            nanousd,
+        };
+        self.parts.iter().map(charge).collect()
+    }
+}
+
+/// A hold that was entered, and whether a scope is about to run dry.
+#[derive(Debug)]
+pub struct Reserved {
+    /// The hold.
+    pub hold: Hold,
+    /// Scopes whose lease should be renewed ahead of need.
+    pub running_dry: Vec<Arc<str>>,
+}
+
+/// Why a hold was not entered. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// No lease is known for the present window of this scope.
+    NoLease {
+        /// Which.
+        scope: Arc<str>,
+    },
+    /// The lease leaves too little.
+    TooLittle {
+        /// Which.
+        scope: Arc<str>,
+        /// What more would have to be granted.
+        missing_nanousd: u64,
+        /// What is left now.
+        left_nanousd: u64,
+        /// What was granted in this window.
+        granted_nanousd: u64,
+        /// The cap itself leaves no more, as far as is known.
+        exhausted: bool,
+    },
+}
+
+#[derive(Debug)]
+struct Account {
+    window: Window,
+    granted: u64,
+    settled: u64,
+    held: u64,
+    exhausted: bool,
+    /// False once the control plane no longer names this window: only its holds still run out.
+    current: bool,
+}
+
+impl Account {
+    fn left(&self) -> u64 {
+        self.granted.saturating_sub(self.settled).saturating_sub(self.held)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Scope {
+    accounts: Vec<Account>,
+    last_used_s: i64,
+}
+
+/// The books. Shared by all calls; one lock, held for nanoseconds.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    scopes: Mutex<HashMap<Arc<str>, Scope>>,
+    carried: Vec<CarriedCharge>,
+}
+
+impl Ledger {
+    /// Empty books that know what earlier processes charged.
+    #[must_use]
+    pub fn new(carried: Vec<CarriedCharge>) -> Self {
+        Self {
+            scopes: Mutex::default(),
+            carried,
+        }
+    }
+
+    fn books(&self) -> MutexGuard<'_, HashMap<Arc<str>, Scope>> {
+        self.scopes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Set aside this much in every window of every scope, or in none.
+    ///
+    /// # Errors
+    /// The first scope that cannot cover it.
+    pub fn reserve(&self, scopes: &[Arc<str>], nanousd: u64, now_s: i64) -> Result<Reserved, Refusal> {
+        let mut reserved = Reserved {
+            hold: Hold {
+                nanousd,
+                parts: Vec::new(),
+            },
+            running_dry: Vec::new(),
+        };
+        if scopes.is_empty() {
+            return Ok(reserved);
+        }
+        let mut books = self.books();
+        for scope in scopes {
+            check(&books, scope, nanousd, now_s)?;
+        }
+        for scope in scopes {
+            let Some(entry) = books.get_mut(scope) else { continue };
+            entry.last_used_s = now_s;
+            for account in entry
+                .accounts
+                .iter_mut()
+                .filter(|account| account.current && account.window.holds(now_s))
+            {
+                account.held = account.held.saturating_add(nanousd);
+                reserved.hold.parts.push((Arc::clone(scope), account.window));
+                if !account.exhausted && account.left() < nanousd.saturating_mul(2) {
+                    reserved.running_dry.push(Arc::clone(scope));
+                }
+            }
+        }
+        Ok(reserved)
+    }
+
+    /// Give a hold back and charge what the call did cost.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a hold is settled once: it is gone afterwards"
+    )]
+    pub fn settle(&self, hold: Hold, cost_nanousd: u64) -> Vec<Charge> {
+        let charges = hold.charges(cost_nanousd);
+        if hold.parts.is_empty() {
+            return charges;
+        }
+        let mut books = self.books();
+        for (scope, window) in &hold.parts {
+            let Some(entry) = books.get_mut(scope) else { continue };
+            if let Some(account) = entry.accounts.iter_mut().find(|account| account.window == *window) {
+                account.held = account.held.saturating_sub(hold.nanousd);
+                account.settled = account.settled.saturating_add(cost_nanousd);
+            }
+        }
+        charges
+    }
+
+    /// Take in the control plane's answer. A lease replaces what was granted before; what this process settled stays
+    /// its own knowledge, and what earlier processes settled is added once, when an account is opened.
+    pub fn grant(&self, leases: &Leases, now_s: i64) {
+        let mut books = self.books();
+        for lease in &leases.leases {
+            for account in books
+                .get_mut(lease.scope.as_str())
+                .into_iter()
+                .flat_map(|scope| &mut scope.accounts)
+            {
+                account.current = false;
+            }
+        }
+        for lease in &leases.leases {
+            let carried = self.carried_after(&lease.scope, lease.window_start, leases.journal_through);
+            let settled = lease.settled_nanousd.saturating_add(carried);
+            enter(&mut books, lease, settled, now_s);
+        }
+        for scope in books.values_mut() {
+            scope.accounts.retain(|account| {
+                account.held > 0 || (account.current && account.window.end.is_none_or(|end| end > now_s))
+            });
+        }
+    }
+
+    /// Without a control plane: the whole limit is the gateway's own lease.
+    pub fn grant_whole(
+        &self,
+        scope: &Arc<str>,
+        windows: &[(Window, u64)],
+        settled: impl Fn(Window) -> u64,
+        now_s: i64,
+    ) {
+        let mut books = self.books();
+        if let Some(entry) = books.get_mut(scope) {
+            for account in &mut entry.accounts {
+                account.current = false;
+            }
+        }
+        for (window, limit_nanousd) in windows {
+            let lease = Lease {
+                scope: scope.to_string(),
+                window_start: window.start,
+                window_end: window.end,
+                granted_nanousd: *limit_nanousd,
+                settled_nanousd: 0,
+                exhausted: true,
+            };
+            enter(&mut books, &lease, settled(*window), now_s);
+        }
+        if let Some(entry) = books.get_mut(scope) {
+            entry.accounts.retain(|account| account.current || account.held > 0);
+        }
+    }
+
+    /// What earlier processes charged here in records after this one.
+    #[must_use]
+    pub fn carried_after(&self, scope: &str, window_start: i64, sequence: u64) -> u64 {
+        let matching = self.carried.iter().filter(|carried| {
+            carried.sequence > sequence
+                && &*carried.charge.scope == scope
+                && carried.charge.window_start == window_start
+        });
+        matching.fold(0, |sum, carried| sum.saturating_add(carried.charge.nanousd))
+    }
+
+    /// Forget scopes that were last used before this moment and hold nothing. Call it only when every record they
+    /// charged is acknowledged: a later lease then brings back what they settled.
+    pub fn forget_idle(&self, before_s: i64) {
+        self.books()
+            .retain(|_, scope| scope.last_used_s >= before_s || scope.accounts.iter().any(|account| account.held > 0));
+    }
+
+    /// Scopes that have an account.
+    #[must_use]
+    pub fn known_scopes(&self) -> Vec<Arc<str>> {
+        self.books().keys().map(Arc::clone).collect()
+    }
+
+    /// What is settled and held in the present windows of a scope; for tests and gauges.
+    #[must_use]
+    pub fn position(&self, scope: &str, now_s: i64) -> Vec<(u64, u64, u64)> {
+        let books = self.books();
+        let accounts = books
+            .get(scope)
+            .map(|scope| scope.accounts.as_slice())
+            .unwrap_or_default();
+        let present = accounts
+            .iter()
+            .filter(|account| account.current && account.window.holds(now_s));
+        present
+            .map(|account| (account.granted, account.settled, account.held))
+            .collect()
+    }
+}
+
+fn check(books: &HashMap<Arc<str>, Scope>, scope: &Arc<str>, nanousd: u64, now_s: i64) -> Result<(), Refusal> {
+    let accounts = books
+        .get(scope)
+        .map(|entry| entry.accounts.as_slice())
+        .unwrap_or_default();
+    let mut present = accounts
+        .iter()
+        .filter(|account| account.current && account.window.holds(now_s))
+        .peekable();
+    if present.peek().is_none() {
+        return Err(Refusal::NoLease {
+            scope: Arc::clone(scope),
+        });
+    }
+    match present.find(|account| account.left() < nanousd) {
+        None => Ok(()),
+        Some(account) => Err(Refusal::TooLittle {
+            scope: Arc::clone(scope),
+            missing_nanousd: nanousd - account.left(),
+            left_nanousd: account.left(),
+            granted_nanousd: account.granted,
+            exhausted: account.exhausted,
+        }),
+    }
+}
+
+fn enter(books: &mut HashMap<Arc<str>, Scope>, lease: &Lease, settled: u64, now_s: i64) {
+    let scope: Arc<str> = lease.scope.as_str().into();
+    let entry = books.entry(scope).or_insert_with(|| Scope {
+        accounts: Vec::new(),
+        last_used_s: now_s,
+    });
+    let window = lease.window();
+    match entry.accounts.iter_mut().find(|account| account.window == window) {
+        Some(account) => {
+            account.granted = lease.granted_nanousd;
+            account.exhausted = lease.exhausted;
+            account.current = true;
+        }
+        None => entry.accounts.push(Account {
+            window,
+            granted: lease.granted_nanousd,
+            settled,
+            held: 0,
+            exhausted: lease.exhausted,
+            current: true,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn lease(scope: &str, granted: u64, settled: u64, window: Window) -> Lease {
+        Lease {
+            scope: scope.into(),
+            window_start: window.start,
+            window_end: window.end,
+            granted_nanousd: granted,
+            settled_nanousd: settled,
+            exhausted: false,
+        }
+    }
+
+    fn ledger(leases: Vec<Lease>) -> Ledger {
+        let ledger = Ledger::default();
+        ledger.grant(
+            &Leases {
+                journal_through: 0,
+                leases,
+                unknown_scopes: Vec::new(),
+            },
+            0,
+        );
+        ledger
+    }
+
+    fn scopes(names: &[&str]) -> Vec<Arc<str>> {
+        names.iter().map(|name| Arc::from(*name)).collect()
+    }
+
+    #[test]
+    fn all_scopes_take_a_hold_or_none_does() {
+        let ledger = ledger(vec![
+            lease("agent:a", 100, 0, Window::TOTAL),
+            lease("session:s", 10, 0, Window::TOTAL),
+        ]);
+        let refused = ledger.reserve(&scopes(&["agent:a", "session:s"]), 11, 0).unwrap_err();
+        assert!(matches!(
+            refused,
+            Refusal::TooLittle {
+                missing_nanousd: 1,
+                left_nanousd: 10,
+                ..
+            }
+        ));
+        assert_eq!(ledger.position("agent:a", 0), [(100, 0, 0)]);
+        let reserved = ledger.reserve(&scopes(&["agent:a", "session:s"]), 10, 0).unwrap();
+        assert_eq!(ledger.position("session:s", 0), [(10, 0, 10)]);
+        let charges = ledger.settle(reserved.hold, 4);
+        assert_eq!(charges.len(), 2);
+        assert_eq!(ledger.position("session:s", 0), [(10, 4, 0)]);
+    }
+
+    #[test]
+    fn a_scope_without_a_lease_is_told_from_an_empty_one() {
+        let day = Window {
+            start: 0,
+            end: Some(100),
+        };
+        let ledger = ledger(vec![lease("agent:a", 5, 0, day)]);
+        let of = scopes(&["agent:a"]);
+        assert!(matches!(
+            ledger.reserve(&of, 6, 99).unwrap_err(),
+            Refusal::TooLittle { .. }
+        ));
+        assert!(matches!(
+            ledger.reserve(&of, 1, 100).unwrap_err(),
+            Refusal::NoLease { .. }
+        ));
+        assert!(matches!(
+            ledger.reserve(&scopes(&["agent:b"]), 1, 0).unwrap_err(),
+            Refusal::NoLease { .. }
+        ));
+    }
+
+    #[test]
+    fn a_hold_is_settled_in_the_window_it_was_made_in() {
+        let (first, second) = (
+            Window {
+                start: 0,
+                end: Some(100),
+            },
+            Window {
+                start: 100,
+                end: Some(200),
+            },
+        );
+        let ledger = ledger(vec![lease("agent:a", 10, 0, first), lease("agent:a", 10, 0, second)]);
+        let hold = ledger.reserve(&scopes(&["agent:a"]), 10, 99).unwrap().hold;
+        let charges = ledger.settle(hold, 7);
+        assert_eq!(charges[0].window_start, 0);
+        assert_eq!(ledger.position("agent:a", 100), [(10, 0, 0)]);
+    }
+
+    #[test]
+    fn what_earlier_processes_charged_counts_once() {
+        let charge = |sequence, nanousd| CarriedCharge {
+            sequence,
+            charge: Charge {
+                scope: "agent:a".into(),
+                window_start: 0,
+                nanousd,
+            },
+        };
+        let ledger = Ledger::new(vec![charge(4, 30), charge(5, 20)]);
+        let answer = Leases {
+            journal_through: 4,
+            leases: vec![lease("agent:a", 100, 30, Window::TOTAL)],
+            unknown_scopes: Vec::new(),
+        };
+        ledger.grant(&answer, 0);
+        assert_eq!(ledger.position("agent:a", 0), [(100, 50, 0)]);
+        ledger.grant(&answer, 0);
+        assert_eq!(ledger.position("agent:a", 0), [(100, 50, 0)]);
+    }
+
+    #[test]
+    fn a_window_that_is_no_longer_named_stops_counting_but_keeps_its_holds() {
+        let (day, month) = (
+            Window {
+                start: 0,
+                end: Some(100),
+            },
+            Window {
+                start: 0,
+                end: Some(3000),
+            },
+        );
+        let ledger = ledger(vec![lease("agent:a", 10, 0, day)]);
+        let hold = ledger.reserve(&scopes(&["agent:a"]), 10, 1).unwrap().hold;
+        ledger.grant(
+            &Leases {
+                journal_through: 0,
+                leases: vec![lease("agent:a", 50, 0, month)],
+                unknown_scopes: Vec::new(),
+            },
+            1,
+        );
+        assert!(ledger.reserve(&scopes(&["agent:a"]), 40, 1).is_ok());
+        assert_eq!(ledger.settle(hold, 3)[0].nanousd, 3);
+    }
+
+    #[test]
+    fn idle_scopes_are_forgotten_and_busy_ones_are_not() {
+        let ledger = ledger(vec![
+            lease("session:a", 9, 0, Window::TOTAL),
+            lease("session:b", 9, 0, Window::TOTAL),
+        ]);
+        let hold = ledger.reserve(&scopes(&["session:b"]), 1, 0).unwrap().hold;
+        ledger.forget_idle(10);
+        assert_eq!(ledger.known_scopes(), scopes(&["session:b"]));
+        let _ = ledger.settle(hold, 0);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn settled_and_held_never_pass_what_is_granted(
+            cap in 0_u64..2_000, session_cap in 0_u64..1_000,
+            calls in prop::collection::vec((0_u64..200, 0_u64..=100, any::<bool>()), 200),
+        ) {
+            let ledger = ledger(vec![lease("agent:a", cap, 0, Window::TOTAL), lease("session:s", session_cap, 0, Window::TOTAL)]);
+            let settled = std::sync::atomic::AtomicU64::new(0);
+            std::thread::scope(|threads| {
+                for chunk in calls.chunks(50) {
+                    let (ledger, settled) = (&ledger, &settled);
+                    threads.spawn(move || {
+                        let mut open = Vec::new();
+                        for (bound, percent, with_session) in chunk {
+                            let of = if *with_session { scopes(&["agent:a", "session:s"]) } else { scopes(&["agent:a"]) };
+                            if let Ok(reserved) = ledger.reserve(&of, *bound, 0) {
+                                open.push((reserved.hold, bound * percent / 100));
+                            }
+                            for scope in ["agent:a", "session:s"] {
+                                for (granted, settled, held) in ledger.position(scope, 0) {
+                                    assert!(settled + held <= granted);
+                                }
+                            }
+                            if open.len() > 3 {
+                                let (hold, cost) = open.remove(0);
+                                settled.fetch_add(cost, std::sync::atomic::Ordering::Relaxed);
+                                let _ = ledger.settle(hold, cost);
+                            }
+                        }
+                        for (hold, cost) in open {
+                            settled.fetch_add(cost, std::sync::atomic::Ordering::Relaxed);
+                            let _ = ledger.settle(hold, cost);
+                        }
+                    });
+                }
+            });
+            let total = settled.into_inner();
+            prop_assert!(total <= cap);
+            prop_assert_eq!(ledger.position("agent:a", 0), vec![(cap, total, 0)]);
+        }
+    }
+}

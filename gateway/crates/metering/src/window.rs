@@ -1,0 +1,93 @@
+//! The stretches of time a budget is for. With a control plane their bounds come with each lease; without one they are
+//! reckoned here, in UTC.
+
+use airside_snapshot::{BudgetWindow, DAY_S, civil_from_days, days_from_civil};
+
+/// One stretch, in seconds since 1970. A budget that never starts afresh has start 0 and no end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// The first second in it.
+    pub start: i64,
+    /// The first second after it.
+    pub end: Option<i64>,
+}
+
+impl Window {
+    /// The one that never ends.
+    pub const TOTAL: Self = Self { start: 0, end: None };
+
+    /// True if this moment lies in it.
+    #[must_use]
+    pub fn holds(&self, now_s: i64) -> bool {
+        self.start <= now_s && self.end.is_none_or(|end| now_s < end)
+    }
+}
+
+/// The window of this kind that holds this moment. Weeks begin on Monday.
+#[must_use]
+pub fn window_at(kind: BudgetWindow, now_s: i64) -> Window {
+    let fixed = |length: i64, offset: i64| {
+        let start = (now_s - offset).div_euclid(length) * length + offset;
+        Window {
+            start,
+            end: Some(start + length),
+        }
+    };
+    match kind {
+        BudgetWindow::Minute => fixed(60, 0),
+        BudgetWindow::Hour => fixed(3600, 0),
+        BudgetWindow::Day => fixed(DAY_S, 0),
+        // The first of January 1970 was a Thursday, so the first Monday came four days later.
+        BudgetWindow::Week => fixed(7 * DAY_S, 4 * DAY_S),
+        BudgetWindow::Month => {
+            let (year, month, _) = civil_from_days(now_s.div_euclid(DAY_S));
+            let (next_year, next_month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+            let end = days_from_civil(next_year, next_month, 1) * DAY_S;
+            Window {
+                start: days_from_civil(year, month, 1) * DAY_S,
+                end: Some(end),
+            }
+        }
+        BudgetWindow::Total => Window::TOTAL,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use airside_snapshot::Moment;
+
+    fn bounds(kind: BudgetWindow) -> (String, Option<String>) {
+        let now = Moment::parse("2026-12-31T23:59:30Z").unwrap().seconds();
+        let window = window_at(kind, now);
+        assert!(window.holds(now));
+        let text = |seconds| Moment::from_seconds(seconds).to_string()[..16].to_owned();
+        (text(window.start), window.end.map(text))
+    }
+
+    #[test]
+    fn windows_begin_and_end_where_the_calendar_says() {
+        let expect = |start: &str, end: &str| (start.to_owned(), Some(end.to_owned()));
+        assert_eq!(
+            bounds(BudgetWindow::Minute),
+            expect("2026-12-31T23:59", "2027-01-01T00:00")
+        );
+        assert_eq!(
+            bounds(BudgetWindow::Hour),
+            expect("2026-12-31T23:00", "2027-01-01T00:00")
+        );
+        assert_eq!(
+            bounds(BudgetWindow::Day),
+            expect("2026-12-31T00:00", "2027-01-01T00:00")
+        );
+        assert_eq!(
+            bounds(BudgetWindow::Week),
+            expect("2026-12-28T00:00", "2027-01-04T00:00")
+        );
+        assert_eq!(
+            bounds(BudgetWindow::Month),
+            expect("2026-12-01T00:00", "2027-01-01T00:00")
+        );
+        assert_eq!(bounds(BudgetWindow::Total), ("1970-01-01T00:00".to_owned(), None));
+    }
+}

@@ -1,0 +1,26 @@
+//! The wire dialects of the model vendors: which front doors exist, what a request says at its top level, where one
+//! stream event ends and what it means, and how an error is said in each dialect.
+//!
+//! Not for sending anything, for money, or for choosing a provider. Start reading at `family.rs`, then `request.rs`
+//! (the body on its way in) and `stream.rs` (the answer on its way out).
+
+mod blocks;
+mod error;
+mod family;
+mod json;
+mod request;
+mod splice;
+mod sse;
+mod stream;
+mod usage;
+mod write;
+
+pub use error::{ErrorReply, error_body, stream_error};
+pub use family::{Family, FrontDoor};
+pub use json::{top_level_member, top_level_text};
+pub use request::{MAX_DEPTH, MalformedBody, RequestFields, scan_request};
+pub use splice::replace_model;
+pub use sse::{Event, EventSplitter, EventTooLong, MAX_EVENT_BYTES, events};
+pub use stream::{EventMeaning, StreamReader, Verdict};
+pub use usage::TokenUsage;
+pub use write::ObjectWriter;

@@ -1,0 +1,461 @@
+//! What the gateway must know of a request body, read in one pass that copies nothing.
+//!
+//! Only the top level is checked: nesting is followed by its brackets and quotes, and what stands inside is the
+//! provider's to judge. A field that decides about money or permission may stand only once and only in its exact
+//! spelling, because a provider that takes the first, the last or any case of it would otherwise see another request
+//! than the gateway did. Escaped spellings of a key (`"mod\u0065l"`) count as that key.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::family::Family;
+use crate::json::{Broken, Cursor, Watcher, unescape};
+
+/// How deeply a request may be nested.
+pub const MAX_DEPTH: usize = 256;
+
+/// A word of up to twenty characters, each of them escaped.
+const LONGEST_ESCAPED: usize = 120;
+
+/// Why a body cannot be routed; a sentence for the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MalformedBody {
+    /// Not a JSON object, as far as the gateway looked.
+    NotJson {
+        /// The byte it stopped at.
+        at: usize,
+    },
+    /// Nested deeper than `MAX_DEPTH`.
+    TooDeep,
+    /// No `model`, or not a text.
+    NoModel,
+    /// A field that decides about money or permission stands twice, or in another case.
+    Ambiguous {
+        /// Its proper name.
+        field: &'static str,
+    },
+    /// `stream` is neither true nor false.
+    BadStream,
+    /// `background: true`: the answer would never pass through the gateway, and so never be billed.
+    Background,
+}
+
+impl MalformedBody {
+    /// The stable code of this refusal.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotJson { .. } => "malformed_json",
+            Self::TooDeep => "too_deep",
+            Self::NoModel => "missing_model",
+            Self::Ambiguous { .. } => "ambiguous_field",
+            Self::BadStream => "malformed_field",
+            Self::Background => "background_unsupported",
+        }
+    }
+}
+
+impl std::fmt::Display for MalformedBody {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotJson { at } => write!(out, "The request body is not a JSON object: it breaks at byte {at}."),
+            Self::TooDeep => write!(out, "The request body is nested deeper than {MAX_DEPTH} levels."),
+            Self::NoModel => write!(out, "The request body needs a `model`: the name of a model as a text."),
+            Self::Ambiguous { field } => {
+                write!(
+                    out,
+                    "`{field}` may stand only once in the request body, and only in lower case."
+                )
+            }
+            Self::BadStream => write!(out, "`stream` must be true or false."),
+            Self::Background => write!(out, "`background: true` is not served: its answer could not be billed."),
+        }
+    }
+}
+
+/// What a request says that the gateway acts on.
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate claim of the request")]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestFields {
+    /// The model asked for.
+    pub model: String,
+    /// Where the value of `model` lies in the body, quotes included.
+    pub model_range: Range<usize>,
+    /// True when the answer is to come as a stream.
+    pub stream: bool,
+    /// The most output the caller wants, when it says so; for all choices together.
+    pub output_limit: Option<u64>,
+    /// How many answers are asked for at once; at least 1.
+    pub choices: u64,
+    /// Chat: the caller asked for the final usage chunk itself.
+    pub includes_usage: bool,
+    /// The request continues a conversation that the provider keeps, so its bytes do not bound its input.
+    pub continues_stored_state: bool,
+    /// Pictures in it.
+    pub images: u64,
+    /// Documents and other files in it.
+    pub documents: u64,
+    /// It asks for the one-hour prompt cache somewhere.
+    pub one_hour_cache: bool,
+}
+
+/// Read one request body of this family.
+///
+/// A leading byte order mark is passed over, as is white space around the object.
+///
+/// # Errors
+/// See `MalformedBody`; each is the caller's to mend.
+pub fn scan_request(body: &[u8], family: Family) -> Result<RequestFields, MalformedBody> {
+    let mut scan = Scan::new(family);
+    let mut cursor = Cursor::new(body, MAX_DEPTH);
+    cursor.skip_bom();
+    cursor.skip_whitespace();
+    cursor.expect(b'{')?;
+    cursor.skip_whitespace();
+    if cursor.peek() == Some(b'}') {
+        return Err(MalformedBody::NoModel);
+    }
+    loop {
+        cursor.skip_whitespace();
+        let key = cursor.string()?;
+        cursor.skip_whitespace();
+        cursor.expect(b':')?;
+        cursor.skip_whitespace();
+        let range = cursor.value(&mut scan.media)?;
+        if let Some(field) = scan.field_named(key)? {
+            scan.take(field, body, range)?;
+        }
+        cursor.skip_whitespace();
+        if cursor.peek() != Some(b',') {
+            break;
+        }
+        cursor.expect(b',')?;
+    }
+    cursor.expect(b'}')?;
+    cursor.skip_whitespace();
+    if cursor.position() != body.len() {
+        return Err(MalformedBody::NotJson { at: cursor.position() });
+    }
+    scan.finish()
+}
+
+impl From<Broken> for MalformedBody {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::At(at) => Self::NotJson { at },
+            Broken::TooDeep => Self::TooDeep,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Model,
+    Stream,
+    OutputLimit,
+    Choices,
+    StreamOptions,
+    StoredState,
+    Background,
+}
+
+const ANTHROPIC: &[(&str, Field)] = &[
+    ("model", Field::Model),
+    ("stream", Field::Stream),
+    ("max_tokens", Field::OutputLimit),
+];
+const RESPONSES: &[(&str, Field)] = &[
+    ("model", Field::Model),
+    ("stream", Field::Stream),
+    ("max_output_tokens", Field::OutputLimit),
+    ("previous_response_id", Field::StoredState),
+    ("conversation", Field::StoredState),
+    ("prompt", Field::StoredState),
+    ("background", Field::Background),
+];
+const CHAT: &[(&str, Field)] = &[
+    ("model", Field::Model),
+    ("stream", Field::Stream),
+    ("max_tokens", Field::OutputLimit),
+    ("max_completion_tokens", Field::OutputLimit),
+    ("n", Field::Choices),
+    ("stream_options", Field::StreamOptions),
+];
+
+struct Scan {
+    table: &'static [(&'static str, Field)],
+    seen: u16,
+    has_model: bool,
+    fields: RequestFields,
+    media: MediaCount,
+}
+
+impl Scan {
+    fn new(family: Family) -> Self {
+        let table = match family {
+            Family::Anthropic => ANTHROPIC,
+            Family::OpenaiResponses => RESPONSES,
+            Family::OpenaiChat => CHAT,
+        };
+        let fields = RequestFields {
+            choices: 1,
+            ..RequestFields::default()
+        };
+        Self {
+            table,
+            seen: 0,
+            has_model: false,
+            fields,
+            media: MediaCount::default(),
+        }
+    }
+
+    /// The field this key names, if it is one the gateway reads.
+    fn field_named(&mut self, raw: &[u8]) -> Result<Option<Field>, MalformedBody> {
+        const LONGEST: usize = "max_completion_tokens".len();
+        let decoded;
+        let mut key = raw;
+        if raw.contains(&b'\\') {
+            let Some(text) = unescape(raw) else { return Ok(None) };
+            decoded = text.into_owned();
+            key = decoded.as_bytes();
+        }
+        if key.len() > LONGEST {
+            return Ok(None);
+        }
+        for (bit, (name, field)) in self.table.iter().enumerate() {
+            if !key.eq_ignore_ascii_case(name.as_bytes()) {
+                continue;
+            }
+            let mask = 1_u16 << bit;
+            if key != name.as_bytes() || self.seen & mask != 0 {
+                return Err(MalformedBody::Ambiguous { field: name });
+            }
+            self.seen |= mask;
+            return Ok(Some(*field));
+        }
+        Ok(None)
+    }
+
+    fn take(&mut self, field: Field, body: &[u8], range: Range<usize>) -> Result<(), MalformedBody> {
+        let raw = body.get(range.clone()).unwrap_or_default();
+        match field {
+            Field::Model => {
+                let inside = raw.strip_prefix(b"\"").and_then(|raw| raw.strip_suffix(b"\""));
+                let model = inside.and_then(unescape).ok_or(MalformedBody::NoModel)?;
+                self.has_model = !model.is_empty();
+                self.fields.model = model.into_owned();
+                self.fields.model_range = range;
+            }
+            Field::Stream => {
+                self.fields.stream = match raw {
+                    b"true" => true,
+                    b"false" | b"null" => false,
+                    _ => return Err(MalformedBody::BadStream),
+                }
+            }
+            Field::OutputLimit => self.fields.output_limit = self.fields.output_limit.max(whole_number(raw)),
+            Field::Choices => self.fields.choices = whole_number(raw).unwrap_or(1).max(1),
+            Field::StreamOptions => self.fields.includes_usage = asks_for_usage(raw),
+            Field::StoredState => self.fields.continues_stored_state |= raw != b"null",
+            Field::Background if raw == b"false" || raw == b"null" => {}
+            Field::Background => return Err(MalformedBody::Background),
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<RequestFields, MalformedBody> {
+        if !self.has_model {
+            return Err(MalformedBody::NoModel);
+        }
+        self.fields.images = self.media.images;
+        self.fields.documents = self.media.documents;
+        self.fields.one_hour_cache = self.media.one_hour_cache;
+        self.fields.output_limit = self
+            .fields
+            .output_limit
+            .map(|limit| limit.saturating_mul(self.fields.choices));
+        Ok(self.fields)
+    }
+}
+
+/// A count as lenient servers read it: rounded up, also from a text. `None` when it is no number.
+fn whole_number(raw: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(raw).ok()?.trim_matches('"').trim();
+    if let Ok(number) = text.parse::<u64>() {
+        return Some(number);
+    }
+    let number = text.parse::<f64>().ok()?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "`as` saturates, which is wanted"
+    )]
+    number.is_finite().then(|| number.ceil().max(0.0) as u64)
+}
+
+fn asks_for_usage(raw: &[u8]) -> bool {
+    crate::json::top_level_member(raw, "include_usage").and_then(|range| raw.get(range)) == Some(b"true")
+}
+
+/// Counts what costs more input than its bytes say, by the `type` of content blocks.
+#[derive(Debug, Default)]
+struct MediaCount {
+    images: u64,
+    documents: u64,
+    one_hour_cache: bool,
+}
+
+impl MediaCount {
+    /// The key and the text it stands for, if this string is a key that matters.
+    fn member(text: &[u8], quote: usize) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+        let mut cursor = Cursor::starting_at(text, quote);
+        let raw = cursor.string().ok().filter(|raw| raw.len() <= LONGEST_ESCAPED)?;
+        let key = unescape(raw).filter(|key| key == "type" || key == "ttl")?;
+        cursor.skip_whitespace();
+        cursor.expect(b':').ok()?;
+        cursor.skip_whitespace();
+        let raw = cursor.string().ok().filter(|raw| raw.len() <= LONGEST_ESCAPED)?;
+        Some((key, unescape(raw)?))
+    }
+}
+
+impl Watcher for MediaCount {
+    fn string_at(&mut self, text: &[u8], quote: usize) {
+        let Some((key, kind)) = Self::member(text, quote) else {
+            return;
+        };
+        match (key.as_ref(), kind.as_ref()) {
+            ("type", "image" | "image_url" | "input_image" | "computer_screenshot") => self.images += 1,
+            ("type", "document" | "file" | "input_file" | "container_upload" | "video_url") => self.documents += 1,
+            ("ttl", "1h") => self.one_hour_cache = true,
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan(body: &str) -> Result<RequestFields, MalformedBody> {
+        scan_request(body.as_bytes(), Family::Anthropic)
+    }
+
+    #[test]
+    fn the_top_level_is_read_whatever_stands_inside() {
+        let body = r#" {"messages":[{"content":"\"model\":\"no\"","model":"no"}], "max_tokens" : 12 ,"model":"c\u006fder","stream":true} "#;
+        let fields = scan(body).unwrap();
+        assert_eq!(fields.model, "coder");
+        assert_eq!(&body[fields.model_range.clone()], r#""c\u006fder""#);
+        assert!(fields.stream);
+        assert_eq!(fields.output_limit, Some(12));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over() {
+        assert_eq!(scan("\u{feff}{\"model\":\"m\"}").unwrap().model, "m");
+    }
+
+    #[test]
+    fn a_field_that_could_be_read_two_ways_is_refused() {
+        for body in [
+            r#"{"model":"a","model":"b"}"#,
+            r#"{"model":"a","mod\u0065l":"b"}"#,
+            r#"{"model":"a","Model":"b"}"#,
+            r#"{"MODEL":"b"}"#,
+        ] {
+            assert_eq!(scan(body), Err(MalformedBody::Ambiguous { field: "model" }), "{body}");
+        }
+        let twice = scan(r#"{"model":"a","max_tokens":1,"max_tokens":100000}"#);
+        assert_eq!(twice, Err(MalformedBody::Ambiguous { field: "max_tokens" }));
+    }
+
+    #[test]
+    fn what_is_not_an_object_is_refused() {
+        for body in [
+            "",
+            "[]",
+            "{",
+            "{\"model\":\"m\"",
+            "{\"model\":\"m\"}x",
+            "{\"model\"}",
+            "{\"a\":[}",
+            "nul",
+            "{,}",
+        ] {
+            assert!(matches!(scan(body), Err(MalformedBody::NotJson { .. })), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_missing_or_strange_model_is_refused() {
+        for body in ["{}", r#"{"model":7}"#, r#"{"model":""}"#, r#"{"model":null}"#] {
+            assert_eq!(scan(body), Err(MalformedBody::NoModel), "{body}");
+        }
+    }
+
+    #[test]
+    fn nesting_has_a_bound() {
+        let body = format!(
+            r#"{{"a":{}{},"model":"m"}}"#,
+            "[".repeat(MAX_DEPTH + 1),
+            "]".repeat(MAX_DEPTH + 1)
+        );
+        assert_eq!(scan(&body), Err(MalformedBody::TooDeep));
+        let body = format!(
+            r#"{{"a":{}{},"model":"m"}}"#,
+            "[".repeat(MAX_DEPTH),
+            "]".repeat(MAX_DEPTH)
+        );
+        assert!(scan(&body).is_ok());
+    }
+
+    #[test]
+    fn limits_are_read_as_lenient_servers_read_them() {
+        for (raw, expected) in [
+            ("12", Some(12)),
+            ("1e3", Some(1000)),
+            ("\"7\"", Some(7)),
+            ("2.1", Some(3)),
+            ("null", None),
+            ("-4", Some(0)),
+        ] {
+            let body = format!(r#"{{"model":"m","max_tokens":{raw}}}"#);
+            assert_eq!(scan(&body).unwrap().output_limit, expected, "{raw}");
+        }
+    }
+
+    #[test]
+    fn every_choice_of_a_chat_call_counts_against_its_limit() {
+        let body =
+            br#"{"model":"m","n":3,"max_completion_tokens":10,"max_tokens":4,"stream_options":{"include_usage":true}}"#;
+        let fields = scan_request(body, Family::OpenaiChat).unwrap();
+        assert_eq!(fields.output_limit, Some(30));
+        assert!(fields.includes_usage);
+    }
+
+    #[test]
+    fn pictures_documents_and_long_caches_are_seen_also_when_escaped() {
+        let body = r#"{"model":"m","messages":[{"content":[{"type":"image","source":{"type":"base64","data":"x"}},
+            {"type":"im\u0061ge"},{"type":"document"},{"type":"text","text":"image"},
+            {"type":"text","cache_control":{"type":"ephemeral","ttl":"1h"}}]}]}"#;
+        let fields = scan(body).unwrap();
+        assert_eq!((fields.images, fields.documents, fields.one_hour_cache), (2, 1, true));
+    }
+
+    #[test]
+    fn a_response_that_nobody_would_see_is_refused() {
+        let body = br#"{"model":"m","background":true}"#;
+        assert_eq!(
+            scan_request(body, Family::OpenaiResponses),
+            Err(MalformedBody::Background)
+        );
+        let body = br#"{"model":"m","previous_response_id":"r"}"#;
+        assert!(
+            scan_request(body, Family::OpenaiResponses)
+                .unwrap()
+                .continues_stored_state
+        );
+    }
+}

@@ -1,0 +1,210 @@
+//! Which headers pass, in both directions. Both lists are open: what is not named here goes through.
+
+use airside_snapshot::{Credential, CredentialKind};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+/// The credential's header; `None` when there is nothing to show and `kind` says that is right.
+///
+/// # Errors
+/// The unit error when the secret is missing or no header can carry it.
+#[expect(
+    clippy::result_unit_err,
+    reason = "there is one way to fail, and the caller names it"
+)]
+pub fn credential_header(credential: &Credential) -> Result<Option<(HeaderName, HeaderValue)>, ()> {
+    let (name, text) = match credential.kind {
+        CredentialKind::None => return Ok(None),
+        CredentialKind::Bearer => (
+            header::AUTHORIZATION,
+            format!("Bearer {}", credential.secret.as_deref().ok_or(())?),
+        ),
+        CredentialKind::XApiKey => (
+            HeaderName::from_static("x-api-key"),
+            credential.secret.as_deref().ok_or(())?.to_owned(),
+        ),
+    };
+    let mut value = HeaderValue::from_str(&text).map_err(|_| ())?;
+    value.set_sensitive(true);
+    Ok(Some((name, value)))
+}
+
+/// The caller's headers as a provider may see them: without credentials, without what belongs to one connection,
+/// without what the gateway sets itself.
+#[must_use]
+pub fn request_headers(caller: &HeaderMap) -> HeaderMap {
+    let named = connection_options(caller);
+    let mut headers = HeaderMap::with_capacity(caller.len() + 4);
+    for (name, value) in caller {
+        if !is_withheld_from_provider(name) && !named.iter().any(|option| option == name) {
+            headers.append(name, value.clone());
+        }
+    }
+    headers
+}
+
+/// A provider's headers as the caller may see them: without what belongs to one connection, without cookies, without
+/// anything that echoes the credential.
+#[must_use]
+pub fn answer_headers(provider: &HeaderMap, secret: Option<&str>) -> HeaderMap {
+    let named = connection_options(provider);
+    let mut headers = HeaderMap::with_capacity(provider.len() + 2);
+    for (name, value) in provider {
+        let withheld = is_hop_by_hop(name)
+            || *name == header::SET_COOKIE
+            || *name == header::AUTHORIZATION
+            || is_api_key(name)
+            || name.as_str().starts_with("x-airside-")
+            || named.iter().any(|option| option == name)
+            || secret.is_some_and(|secret| contains(value.as_bytes(), secret.as_bytes()));
+        if !withheld {
+            headers.append(name, value.clone());
+        }
+    }
+    headers
+}
+
+fn contains(text: &[u8], secret: &[u8]) -> bool {
+    !secret.is_empty() && memchr::memmem::find(text, secret).is_some()
+}
+
+/// The headers that `connection` declares to be for this connection only (RFC 9110, 7.6.1).
+fn connection_options(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|option| !option.eq_ignore_ascii_case("keep-alive") && !option.eq_ignore_ascii_case("close"))
+        .filter_map(|option| HeaderName::from_bytes(option.as_bytes()).ok())
+        .collect()
+}
+
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    *name == header::CONNECTION
+        || *name == header::TRANSFER_ENCODING
+        || *name == header::TE
+        || *name == header::TRAILER
+        || *name == header::UPGRADE
+        || name == "keep-alive"
+        || name.as_str().starts_with("proxy-")
+}
+
+fn is_api_key(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "x-api-key" | "api-key" | "x-goog-api-key")
+}
+
+fn is_withheld_from_provider(name: &HeaderName) -> bool {
+    *name == header::AUTHORIZATION
+        || *name == header::COOKIE
+        || *name == header::HOST
+        || *name == header::CONTENT_LENGTH
+        || *name == header::EXPECT
+        // The tap reads the answer, so it must come as it is.
+        || *name == header::ACCEPT_ENCODING
+        || *name == header::FORWARDED
+        || name == "x-real-ip"
+        || name.as_str().starts_with("x-forwarded-")
+        || name.as_str().starts_with("x-airside-")
+        || is_api_key(name)
+        || is_hop_by_hop(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> HeaderMap {
+        let pairs = pairs.iter().map(|(name, value)| {
+            (
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            )
+        });
+        pairs.collect()
+    }
+
+    fn names(headers: &HeaderMap) -> Vec<&str> {
+        let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn the_callers_credentials_and_connection_stay_here() {
+        let caller = map(&[
+            ("authorization", "Bearer a"),
+            ("x-api-key", "b"),
+            ("api-key", "b"),
+            ("cookie", "c"),
+            ("host", "d"),
+            ("content-length", "3"),
+            ("expect", "100-continue"),
+            ("connection", "x-odd, keep-alive"),
+            ("x-odd", "1"),
+            ("keep-alive", "1"),
+            ("transfer-encoding", "chunked"),
+            ("te", "trailers"),
+            ("upgrade", "x"),
+            ("proxy-authorization", "e"),
+            ("x-forwarded-for", "f"),
+            ("x-airside-task", "g"),
+            ("accept-encoding", "gzip"),
+            ("anthropic-beta", "one,two"),
+            ("anthropic-version", "2023-06-01"),
+            ("user-agent", "u"),
+            ("x-claude-code-session-id", "s"),
+            ("openai-organization", "o"),
+            ("content-type", "application/json"),
+        ]);
+        assert_eq!(
+            names(&request_headers(&caller)),
+            [
+                "anthropic-beta",
+                "anthropic-version",
+                "content-type",
+                "openai-organization",
+                "user-agent",
+                "x-claude-code-session-id",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_echoed_credential_never_reaches_the_caller() {
+        let provider = map(&[
+            ("x-echo", "your key was sk-canary!"),
+            ("x-goog-api-key", "k"),
+            ("set-cookie", "a=b"),
+            ("connection", "x-hop"),
+            ("x-hop", "1"),
+            ("request-id", "r"),
+            ("retry-after", "3"),
+            ("anthropic-ratelimit-tokens-remaining", "9"),
+        ]);
+        let seen = answer_headers(&provider, Some("sk-canary"));
+        assert_eq!(
+            names(&seen),
+            ["anthropic-ratelimit-tokens-remaining", "request-id", "retry-after"]
+        );
+    }
+
+    #[test]
+    fn a_missing_secret_is_told_from_none_wanted() {
+        let credential = |kind, secret: Option<&str>| Credential {
+            kind,
+            secret: secret.map(str::to_owned),
+            env: None,
+        };
+        assert_eq!(credential_header(&credential(CredentialKind::None, None)), Ok(None));
+        assert_eq!(credential_header(&credential(CredentialKind::Bearer, None)), Err(()));
+        let (name, value) = credential_header(&credential(CredentialKind::Bearer, Some("k")))
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (name.as_str(), value.to_str().unwrap(), value.is_sensitive()),
+            ("authorization", "Bearer k", true)
+        );
+    }
+}

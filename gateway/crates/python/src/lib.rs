@@ -1,0 +1,66 @@
+//! The face towards Python: the gateway as a process, and the rules that the control plane shares with it.
+//!
+//! Nothing here decides anything. Its types are described by hand in `airside_gateway.pyi`.
+
+use std::ffi::OsString;
+
+use airside_metering::cost;
+use airside_protocols::TokenUsage;
+use airside_snapshot::{Compiled, Price, verify_session_token as verify};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+/// The gateway of Airside.
+#[pymodule]
+mod airside_gateway {
+    #[pymodule_export]
+    use super::{main, price_usage, validate_snapshot, verify_session_token, version};
+}
+
+/// A call makes and drops a few blocks of several kilobytes; glibc's allocator merges and splits its free lists each time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn refused(problem: impl std::fmt::Display) -> PyErr {
+    PyValueError::new_err(problem.to_string())
+}
+
+/// Run `airside gateway` with these arguments until SIGTERM or SIGINT; returns the exit code.
+#[pyfunction]
+fn main(py: Python<'_>, argv: Vec<OsString>) -> i32 {
+    py.detach(|| airside_server::main(argv))
+}
+
+/// What this usage costs at this price, in nano-dollars, rounded up once.
+#[pyfunction]
+fn price_usage(price_json: &str, usage_json: &str) -> PyResult<u64> {
+    let price: Price = serde_json::from_str(price_json).map_err(refused)?;
+    let usage: TokenUsage = serde_json::from_str(usage_json).map_err(refused)?;
+    if price.tiers.is_empty() {
+        return Err(refused("a price needs at least one tier"));
+    }
+    Ok(cost(&price, &usage))
+}
+
+/// Raise `ValueError` with the reason unless the gateway would take this snapshot.
+#[pyfunction]
+fn validate_snapshot(json: &str) -> PyResult<()> {
+    Compiled::from_json(json.as_bytes()).map(drop).map_err(refused)
+}
+
+/// The claims of a session token as JSON, judged at `now` (seconds since 1970) with the keys of a snapshot.
+#[pyfunction]
+fn verify_session_token(token: &str, snapshot_json: &str, now: i64) -> PyResult<String> {
+    let compiled = Compiled::from_json(snapshot_json.as_bytes()).map_err(refused)?;
+    let claims = verify(token, now, |key_id| compiled.signer(key_id)).map_err(refused)?;
+    if compiled.is_revoked(&claims.session_id) {
+        return Err(refused("the session token is refused: revoked"));
+    }
+    serde_json::to_string(&claims).map_err(refused)
+}
+
+/// The gateway's version.
+#[pyfunction]
+fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}

@@ -1,0 +1,11 @@
+//! Which targets a call tries, in which order, and what comes after a failure.
+//!
+//! Pure decisions: nothing here waits or sends. Start reading at `plan.rs`, then `course.rs`.
+
+mod cooldown;
+mod course;
+mod plan;
+
+pub use cooldown::Cooldowns;
+pub use course::{Course, NextStep};
+pub use plan::{Candidate, NoTarget, Plan, Readiness, Skip, Skipped, plan};

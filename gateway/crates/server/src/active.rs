@@ -1,0 +1,78 @@
+//! The snapshot in force, with what each call would otherwise have to derive from it.
+
+use std::sync::Arc;
+
+use airside_providers::{Endpoint, credential_header};
+use airside_snapshot::{Compiled, Provider, SnapshotProblem, Timeouts};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+
+/// One provider, ready to be called.
+#[derive(Debug)]
+pub(crate) struct ActiveProvider {
+    pub(crate) name: Arc<str>,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) origin: Arc<str>,
+    pub(crate) host: HeaderValue,
+    /// `Err` when the credential has no value.
+    pub(crate) credential: Result<Option<(HeaderName, HeaderValue)>, ()>,
+    pub(crate) secret: Option<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) timeouts: Timeouts,
+}
+
+/// A compiled snapshot and its providers, in the snapshot's order.
+#[derive(Debug)]
+pub(crate) struct Active {
+    pub(crate) compiled: Compiled,
+    pub(crate) providers: Vec<ActiveProvider>,
+}
+
+impl Active {
+    /// Make a snapshot ready to serve from.
+    pub(crate) fn new(
+        mut compiled: Compiled,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, SnapshotProblem> {
+        for provider in &mut compiled.snapshot.providers {
+            let credential = &mut provider.credential;
+            if let (None, Some(name)) = (&credential.secret, &credential.env) {
+                credential.secret = environment(name);
+            }
+        }
+        let providers = compiled
+            .snapshot
+            .providers
+            .iter()
+            .map(ActiveProvider::new)
+            .collect::<Result<_, _>>()?;
+        Ok(Self { compiled, providers })
+    }
+}
+
+impl ActiveProvider {
+    fn new(provider: &Provider) -> Result<Self, SnapshotProblem> {
+        let name = &provider.name;
+        let inconsistent = |detail: String| SnapshotProblem::Inconsistent(format!("provider '{name}': {detail}"));
+        let endpoint = Endpoint::parse(&provider.base_url).map_err(|problem| inconsistent(problem.to_string()))?;
+        let mut headers = HeaderMap::new();
+        for (header, value) in &provider.headers {
+            let parsed = HeaderName::from_bytes(header.as_bytes())
+                .ok()
+                .zip(HeaderValue::from_str(value).ok());
+            let (header, value) = parsed.ok_or_else(|| inconsistent(format!("'{header}' is no header")))?;
+            headers.append(header, value);
+        }
+        let scheme = if endpoint.is_tls { "https" } else { "http" };
+        let host = HeaderValue::from_str(&endpoint.authority).map_err(|_| inconsistent("bad host".into()))?;
+        Ok(Self {
+            name: name.as_str().into(),
+            origin: format!("{scheme}://{}:{}", endpoint.host, endpoint.port).into(),
+            host,
+            credential: credential_header(&provider.credential),
+            secret: provider.credential.secret.clone().filter(|secret| !secret.is_empty()),
+            endpoint,
+            headers,
+            timeouts: provider.timeouts,
+        })
+    }
+}

@@ -1,0 +1,101 @@
+//! Reading a request's body, within bounds.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+
+use crate::reply::Refusal;
+
+/// A caller that sends nothing for this long is given up.
+const IDLE: Duration = Duration::from_mins(1);
+/// A refused body is still read up to here, so that the refusal is not lost in a reset.
+const MOST_DISCARDED: usize = 128 << 20;
+const LONGEST_DISCARD: Duration = Duration::from_secs(10);
+/// Room set aside before the first byte is there to fill it.
+const MOST_AHEAD: usize = 1 << 20;
+
+/// A body with two lengths is how one request is hidden in another.
+pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
+    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
+        return Err(Refusal::new(
+            400,
+            "ambiguous_length",
+            "A request has a content-length or a transfer-encoding, not both.",
+        ));
+    }
+    Ok(())
+}
+
+/// The whole body.
+///
+/// # Errors
+/// 413 beyond the limit, 408 when the caller goes silent, 400 when it breaks off.
+pub(crate) async fn read_body(body: &mut Incoming, limit: u64) -> Result<Bytes, Refusal> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let announced = body.size_hint().lower();
+    if announced > limit as u64 {
+        return Err(too_large(limit));
+    }
+    let Some(first) = next(body).await? else {
+        return Ok(Bytes::new());
+    };
+    if body.is_end_stream() && first.len() <= limit {
+        return Ok(first);
+    }
+    let ahead = usize::try_from(announced).unwrap_or(usize::MAX).min(MOST_AHEAD);
+    let mut whole = BytesMut::with_capacity(ahead.max(first.len()));
+    whole.extend_from_slice(&first);
+    while let Some(chunk) = next(body).await? {
+        if whole.len() + chunk.len() > limit {
+            return Err(too_large(limit));
+        }
+        whole.extend_from_slice(&chunk);
+    }
+    if whole.len() > limit {
+        Err(too_large(limit))
+    } else {
+        Ok(whole.freeze())
+    }
+}
+
+async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Refusal> {
+    loop {
+        let frame = tokio::time::timeout(IDLE, body.frame()).await;
+        let frame = frame.map_err(|_| Refusal::new(408, "body_too_slow", "The request body stopped coming."))?;
+        match frame {
+            None => return Ok(None),
+            Some(Err(_)) => return Err(Refusal::new(400, "body_broken", "The request body broke off.")),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
+    }
+}
+
+fn too_large(limit: usize) -> Refusal {
+    Refusal::new(
+        413,
+        "body_too_large",
+        format!("The request body is larger than {limit} bytes."),
+    )
+}
+
+/// Read and forget what is left of a refused body, for a while.
+pub(crate) async fn discard(body: &mut Incoming) {
+    let mut left = MOST_DISCARDED;
+    let reading = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    // Whatever stops it, the connection is closed after the answer.
+    let _ = tokio::time::timeout(LONGEST_DISCARD, reading).await;
+}

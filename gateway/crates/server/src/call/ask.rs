@@ -1,0 +1,297 @@
+//! Asking the candidates of a call, one after the other, until one gives an answer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use airside_journal::AttemptOutcome;
+use airside_protocols::{FrontDoor, RequestFields, replace_model};
+use airside_providers::{
+    Failure, Kind, Retry, StatusMeaning, answer_headers, meaning_of_status, request_headers, retry_after,
+};
+use airside_routing::{Candidate, Course, NextStep, Plan};
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Method, Uri};
+
+use super::hold::{Failed, Patience, Start, hold_document, hold_events, note_failure, read_short};
+use super::settle::Call;
+use crate::active::{Active, ActiveProvider};
+use crate::gateway::Worker;
+use crate::reply::Refusal;
+use crate::upstream::{Answer, Destination, Message, OutBody, SendFault, Way, send};
+
+/// The most that is kept of an error nobody may ever see, and how long it may take.
+const MOST_KEPT: usize = 256 << 10;
+const LONGEST_KEPT: Duration = Duration::from_secs(10);
+
+/// What a call asks for.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) door: FrontDoor,
+    pub(crate) headers: HeaderMap,
+    pub(crate) query: Option<String>,
+    pub(crate) body: Bytes,
+    pub(crate) fields: RequestFields,
+}
+
+/// An answer that is committed to.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) start: Start,
+    pub(crate) idle: Duration,
+}
+
+/// What a provider said when it failed, for a caller who gets nothing better.
+#[derive(Debug)]
+pub(crate) struct LastWord {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum NoAnswer {
+    /// A provider's own words, to be passed on.
+    Theirs(LastWord),
+    /// Ours.
+    Ours(Refusal),
+}
+
+/// Ask until there is an answer.
+pub(crate) async fn ask(
+    worker: &Worker,
+    call: &mut Call,
+    active: &Active,
+    plan: &Plan<'_>,
+    question: &Question,
+) -> Result<Answered, NoAnswer> {
+    let limits = &active.compiled.snapshot.limits;
+    let mut course = Course::new(
+        plan.candidates.len(),
+        Duration::from_millis(limits.short_retry_after_ms),
+    );
+    let mut last_word = None;
+    let mut last_failure = None;
+    loop {
+        let at = match course.next_step() {
+            NextStep::Ask(at) => at,
+            NextStep::WaitAndAsk(wait, at) => {
+                let began = Instant::now();
+                tokio::time::sleep(wait).await;
+                call.waited_since(began);
+                at
+            }
+            NextStep::GiveUp => break,
+        };
+        let Some(candidate) = plan.candidates.get(at) else {
+            break;
+        };
+        let Some(provider) = active.providers.get(candidate.provider) else {
+            break;
+        };
+        match attempt(worker, call, active, candidate, provider, question).await {
+            Ok(answered) => return Ok(answered),
+            Err(setback) => {
+                let Setback { failed, word } = *setback;
+                note_failure(call, &failed);
+                course.failed(at, &failed.failure);
+                if let Retry::SameTarget { after } = failed.failure.retry {
+                    worker.gateway.cooldowns.cool(&provider.name, after, Instant::now());
+                }
+                last_word = word.or(last_word);
+                last_failure = Some((failed.failure, Arc::clone(&provider.name)));
+            }
+        }
+    }
+    Err(last_word.map_or_else(|| NoAnswer::Ours(refusal(last_failure)), NoAnswer::Theirs))
+}
+
+/// A failed attempt and what the provider said of it.
+struct Setback {
+    failed: Failed,
+    word: Option<LastWord>,
+}
+
+impl Setback {
+    fn new(failed: Failed, word: Option<LastWord>) -> Box<Self> {
+        Box::new(Self { failed, word })
+    }
+}
+
+type Attempted = Result<Answered, Box<Setback>>;
+
+async fn attempt(
+    worker: &Worker,
+    call: &mut Call,
+    active: &Active,
+    candidate: &Candidate<'_>,
+    provider: &ActiveProvider,
+    question: &Question,
+) -> Attempted {
+    call.begin_attempt(candidate, &provider.name);
+    let destination = Destination {
+        endpoint: &provider.endpoint,
+        origin: &provider.origin,
+        host: &provider.host,
+        connect: Duration::from_millis(provider.timeouts.connect_ms),
+        first_byte: Duration::from_millis(provider.timeouts.first_byte_ms),
+    };
+    let path = provider.endpoint.path_of(question.door, question.query.as_deref());
+    let path: Uri = path
+        .parse()
+        .map_err(|_| Setback::new(Failed::silent(Kind::Connect), None))?;
+    let message = || message(&path, candidate, provider, question);
+    let way = Way {
+        connector: &worker.gateway.connector,
+        pool: &worker.pool,
+        tasks: &worker.tasks,
+    };
+    let began = Instant::now();
+    let sent = send(way, &destination, message).await;
+    call.waited_since(began);
+    let answer = sent.map_err(|fault| {
+        let kind = match fault {
+            SendFault::Connect => Kind::Connect,
+            SendFault::Timeout => Kind::Timeout,
+        };
+        Setback::new(Failed::silent(kind), None)
+    })?;
+    call.attempt_answers(answer.status);
+    judge(worker, call, active, provider, question, answer).await
+}
+
+/// The caller's request with the target's model in it.
+fn message(path: &Uri, candidate: &Candidate<'_>, provider: &ActiveProvider, question: &Question) -> Message {
+    let pieces = replace_model(&question.body, &question.fields.model_range, &candidate.target.model);
+    Message {
+        method: Method::POST,
+        path: path.clone(),
+        headers: outgoing(&question.headers, provider),
+        body: OutBody::new(pieces),
+    }
+}
+
+/// The caller's headers, then the provider's own, then its credential.
+fn outgoing(caller: &HeaderMap, provider: &ActiveProvider) -> HeaderMap {
+    let mut headers = request_headers(caller);
+    headers
+        .entry(CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    for (name, value) in &provider.headers {
+        headers.insert(name, value.clone());
+    }
+    if let Ok(Some((name, value))) = &provider.credential {
+        headers.insert(name, value.clone());
+    }
+    headers
+}
+
+/// Decide by its head what an answer is, and hold its start.
+async fn judge(
+    worker: &Worker,
+    call: &mut Call,
+    active: &Active,
+    provider: &ActiveProvider,
+    question: &Question,
+    mut answer: Answer,
+) -> Attempted {
+    let wait = retry_after(&answer.headers, worker.gateway.now_s());
+    let headers = answer_headers(&answer.headers, provider.secret.as_deref());
+    let patience = Patience::new(&active.compiled.snapshot.limits, provider.timeouts.idle_ms);
+    let status = answer.status;
+    match meaning_of_status(status, wait) {
+        StatusMeaning::Verdict => {
+            call.end_attempt(AttemptOutcome::Refused, None, None);
+            call.commit(status);
+            let start = Start::Plain {
+                held: Vec::new(),
+                body: answer.body,
+            };
+            Ok(Answered {
+                status,
+                headers,
+                start,
+                idle: patience.idle,
+            })
+        }
+        StatusMeaning::Failed(failure) => {
+            let is_theirs_to_say = !matches!(failure.kind, Kind::CredentialRejected | Kind::Redirected);
+            let body = if is_theirs_to_say {
+                read_short(&mut answer.body, MOST_KEPT, LONGEST_KEPT).await
+            } else {
+                None
+            };
+            let word = body.map(|body| LastWord { status, headers, body });
+            Err(Setback::new(Failed { failure, said: None }, word))
+        }
+        StatusMeaning::Answer => {
+            let start = hold(call, question, answer, patience).await;
+            let start = start.map_err(|failed| {
+                let word = failed.said.clone().map(|body| LastWord {
+                    status,
+                    headers: headers.clone(),
+                    body,
+                });
+                Setback::new(failed, word)
+            })?;
+            call.commit(status);
+            Ok(Answered {
+                status,
+                headers,
+                start,
+                idle: patience.idle,
+            })
+        }
+    }
+}
+
+async fn hold(call: &mut Call, question: &Question, answer: Answer, patience: Patience) -> Result<Start, Failed> {
+    let encoding = answer.headers.get(CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        // Asked for as it is, it came packed: it can be neither counted nor bounded.
+        return Err(Failed::silent(Kind::Garbage));
+    }
+    let content_type = answer
+        .headers
+        .get(CONTENT_TYPE)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
+    let family = question.door.family();
+    if content_type.to_ascii_lowercase().starts_with(b"text/event-stream") {
+        hold_events(answer.body, call, family, patience).await
+    } else {
+        hold_document(answer.body, call, family, patience).await
+    }
+}
+
+fn refusal(last: Option<(Failure, Arc<str>)>) -> Refusal {
+    let Some((failure, provider)) = last else {
+        return Refusal::new(502, "no_provider", "No provider could be asked.");
+    };
+    match failure.kind {
+        Kind::CredentialRejected => Refusal::new(
+            502,
+            "provider_credential_rejected",
+            format!("Provider '{provider}' does not accept the gateway's credential. The caller's key is fine."),
+        ),
+        Kind::Timeout | Kind::Stalled => Refusal::new(
+            504,
+            "provider_timeout",
+            format!("Provider '{provider}' did not answer in time."),
+        ),
+        Kind::Connect => Refusal::new(
+            502,
+            "provider_unreachable",
+            format!("Provider '{provider}' cannot be reached."),
+        ),
+        kind => Refusal::new(
+            502,
+            "provider_failed",
+            format!("Provider '{provider}' gave no usable answer ({}).", kind.reason()),
+        ),
+    }
+}

@@ -1,0 +1,236 @@
+//! The start of an answer, held back until it is sure that there is one.
+//!
+//! Until its first content an answer can still come from elsewhere: a success that turns out empty, silent, garbled or
+//! failed is an attempt that failed, not an answer.
+
+use std::time::{Duration, Instant};
+
+use airside_journal::AttemptOutcome;
+use airside_protocols::{EventSplitter, Family, StreamReader};
+use airside_providers::{Failure, Kind};
+use airside_snapshot::Limits;
+use bytes::{Bytes, BytesMut};
+
+use super::settle::Call;
+use crate::upstream::{AnswerBody, BodyFault};
+
+/// Bytes of an answer that came whole and are copied for counting; more is counted from bytes seen.
+pub(crate) const MOST_COPIED: usize = 32 << 20;
+
+/// An attempt that failed, and what may be told of it if all do.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) failure: Failure,
+    /// The body it sent, for a caller who gets no other answer.
+    pub(crate) said: Option<Bytes>,
+}
+
+impl Failed {
+    pub(crate) const fn silent(kind: Kind) -> Self {
+        Self {
+            failure: Failure::at_provider(kind),
+            said: None,
+        }
+    }
+}
+
+/// The start of an answer that is now committed to.
+#[derive(Debug)]
+pub(crate) enum Start {
+    /// All of it.
+    Whole(Bytes),
+    /// The start of a body that is not a stream of events.
+    Plain { held: Vec<Bytes>, body: AnswerBody },
+    /// The start of a stream of events, cut at an event's end.
+    Events {
+        held: Vec<Bytes>,
+        body: AnswerBody,
+        splitter: EventSplitter,
+        reader: StreamReader,
+    },
+}
+
+/// How long and how much is held back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    pub(crate) idle: Duration,
+    pub(crate) hold: Duration,
+    pub(crate) bytes: usize,
+}
+
+impl Patience {
+    pub(crate) fn new(limits: &Limits, idle_ms: u64) -> Self {
+        Self {
+            idle: Duration::from_millis(idle_ms),
+            hold: Duration::from_millis(limits.startup_hold_ms),
+            bytes: usize::try_from(limits.startup_hold_bytes).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+enum Arrival {
+    Chunk(Bytes),
+    End,
+    Broken,
+    Silent,
+    Deadline,
+}
+
+async fn arrival(body: &mut AnswerBody, call: &mut Call, patience: Patience, deadline: Instant) -> Arrival {
+    let began = Instant::now();
+    let left = deadline.saturating_duration_since(began);
+    let chunk = tokio::time::timeout(patience.idle.min(left), body.chunk()).await;
+    call.waited_since(began);
+    match chunk {
+        Ok(Some(Ok(bytes))) => Arrival::Chunk(bytes),
+        Ok(None) => Arrival::End,
+        Ok(Some(Err(BodyFault))) => Arrival::Broken,
+        Err(_) if left <= patience.idle => Arrival::Deadline,
+        Err(_) => Arrival::Silent,
+    }
+}
+
+/// Hold a stream of events until its first content.
+pub(crate) async fn hold_events(
+    mut body: AnswerBody,
+    call: &mut Call,
+    family: Family,
+    patience: Patience,
+) -> Result<Start, Failed> {
+    let deadline = Instant::now() + patience.hold;
+    let mut splitter = EventSplitter::default();
+    let mut reader = StreamReader::new(family);
+    let (mut held, mut seen) = (Vec::new(), 0);
+    loop {
+        match arrival(&mut body, call, patience, deadline).await {
+            Arrival::Chunk(chunk) => {
+                seen += chunk.len();
+                let block = splitter.push(chunk).map_err(|_| Failed::silent(Kind::Garbage))?;
+                if let Some(block) = block {
+                    reader.read(&block, |payload| call.usage.read_event(family, payload));
+                    held.push(block);
+                }
+                let verdict = reader.verdict();
+                if verdict.failed && !verdict.began {
+                    let said = joined(&held);
+                    return Err(Failed {
+                        failure: Failure::at_provider(Kind::FailedInStream),
+                        said: Some(said),
+                    });
+                }
+                if verdict.began || seen > patience.bytes {
+                    break;
+                }
+            }
+            Arrival::Deadline => break,
+            Arrival::End if held.is_empty() && seen > 0 => return Err(Failed::silent(Kind::Garbage)),
+            Arrival::End => return Err(Failed::silent(Kind::Empty)),
+            Arrival::Broken => return Err(Failed::silent(Kind::Cut)),
+            Arrival::Silent => return Err(Failed::silent(Kind::Stalled)),
+        }
+    }
+    call.content_bytes = reader.content_bytes();
+    if reader.verdict().began {
+        call.first_content();
+    }
+    Ok(Start::Events {
+        held,
+        body,
+        splitter,
+        reader,
+    })
+}
+
+/// Hold an answer that is one JSON document, up to the bound.
+pub(crate) async fn hold_document(
+    mut body: AnswerBody,
+    call: &mut Call,
+    family: Family,
+    patience: Patience,
+) -> Result<Start, Failed> {
+    // A document's first content is its first byte, so only silence and size end the wait.
+    let deadline = Instant::now() + patience.idle.saturating_mul(1000);
+    let (mut held, mut seen) = (Vec::new(), 0);
+    loop {
+        match arrival(&mut body, call, patience, deadline).await {
+            Arrival::Chunk(chunk) => {
+                seen += chunk.len();
+                held.push(chunk);
+                if seen > patience.bytes {
+                    call.first_content();
+                    return Ok(Start::Plain { held, body });
+                }
+                if body.is_over() {
+                    break;
+                }
+            }
+            Arrival::End => break,
+            Arrival::Broken => return Err(Failed::silent(Kind::Cut)),
+            Arrival::Silent | Arrival::Deadline => return Err(Failed::silent(Kind::Stalled)),
+        }
+    }
+    let whole = joined(&held);
+    check_document(&whole)?;
+    call.first_content();
+    call.usage.read_answer(family, &whole);
+    call.content_bytes = whole.len() as u64;
+    call.is_answer_whole = true;
+    Ok(Start::Whole(whole))
+}
+
+fn check_document(whole: &[u8]) -> Result<(), Failed> {
+    let text = whole.trim_ascii();
+    if text.is_empty() {
+        return Err(Failed::silent(Kind::Empty));
+    }
+    if text.starts_with(b"{") && text.ends_with(b"}") {
+        Ok(())
+    } else {
+        Err(Failed::silent(Kind::Garbage))
+    }
+}
+
+/// Read an answer that is not passed on yet, if it is short and comes soon.
+pub(crate) async fn read_short(body: &mut AnswerBody, limit: usize, within: Duration) -> Option<Bytes> {
+    let reading = async {
+        let (mut held, mut seen) = (Vec::new(), 0);
+        loop {
+            match body.chunk().await {
+                Some(Ok(chunk)) => {
+                    seen += chunk.len();
+                    if seen > limit {
+                        return None;
+                    }
+                    held.push(chunk);
+                }
+                Some(Err(BodyFault)) => return None,
+                None => return Some(joined(&held)),
+            }
+        }
+    };
+    tokio::time::timeout(within, reading).await.ok().flatten()
+}
+
+/// Several pieces as one; a single one is not copied.
+pub(crate) fn joined(pieces: &[Bytes]) -> Bytes {
+    match pieces {
+        [] => Bytes::new(),
+        [one] => one.clone(),
+        many => {
+            let mut whole = BytesMut::with_capacity(many.iter().map(Bytes::len).sum());
+            for piece in many {
+                whole.extend_from_slice(piece);
+            }
+            whole.freeze()
+        }
+    }
+}
+
+/// Note in the record how a failed attempt ended.
+pub(crate) fn note_failure(call: &mut Call, failed: &Failed) {
+    let wait = match failed.failure.retry {
+        airside_providers::Retry::SameTarget { after } => Some(after),
+        _ => None,
+    };
+    call.end_attempt(AttemptOutcome::Failed, Some(failed.failure.kind.reason()), wait);
+}

@@ -1,0 +1,15 @@
+//! The life of one call, one file per stage: admit, route, ask, hold, relay, settle.
+//!
+//! `serve` strings them together. Authentication and the body come before it, in files of their own.
+
+mod admit;
+mod ask;
+mod hold;
+mod relay;
+mod route;
+mod serve;
+mod settle;
+mod stream;
+
+pub(crate) use serve::{Arrived, serve};
+pub(crate) use stream::AnswerStream;

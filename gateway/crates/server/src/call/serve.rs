@@ -1,0 +1,232 @@
+//! One call of a model, stage by stage.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use airside_journal::Outcome;
+use airside_metering::CallBound;
+use airside_protocols::{FrontDoor, RequestFields, scan_request};
+use airside_routing::Plan;
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+use serde_json::json;
+
+use super::admit::{bound_of, reserve};
+use super::ask::{Answered, NoAnswer, Question, ask};
+use super::relay::relay;
+use super::route::route;
+use super::settle::{Call, shortened};
+use super::stream::AnswerStream;
+use crate::authenticate::{Caller, authenticate};
+use crate::body::{check_framing, discard, read_body};
+use crate::gateway::{Gateway, Worker};
+use crate::reply::{CALL_ID_HEADER, Refusal};
+
+/// A request for a model, before anything of it was looked at.
+#[derive(Debug)]
+pub(crate) struct Arrived {
+    pub(crate) door: FrontDoor,
+    pub(crate) head: Parts,
+    pub(crate) body: Incoming,
+    pub(crate) at: Instant,
+}
+
+/// Serve one call.
+pub(crate) async fn serve(worker: &Worker, mut arrived: Arrived) -> Response<AnswerStream> {
+    let family = arrived.door.family();
+    let caller = match admitted(&worker.gateway, &arrived).await {
+        Ok(caller) => caller,
+        Err(refusal) => {
+            discard(&mut arrived.body).await;
+            let id = worker.gateway.identifiers.new_id("call", worker.gateway.clock.now());
+            return refusal.into_response(family, &id);
+        }
+    };
+    let (gateway, version) = (Arc::clone(&worker.gateway), caller.active.compiled.snapshot.version);
+    let headers = &arrived.head.headers;
+    let mut call = Box::new(Call::new(
+        gateway,
+        version,
+        &caller.principal,
+        arrived.door,
+        headers,
+        arrived.at,
+    ));
+    let prepared = prepare(worker, &mut call, &caller, arrived).await;
+    match prepared {
+        Ok(answered) => respond(call, answered),
+        Err(Stopped::Refused(refusal)) => {
+            call.end_with_error(Outcome::Refused, refusal.status, refusal.code);
+            refusal.into_response(family, &call.record.call_id)
+        }
+        Err(Stopped::Unanswered(NoAnswer::Ours(refusal))) => {
+            call.end_with_error(Outcome::Failed, refusal.status, refusal.code);
+            refusal.into_response(family, &call.record.call_id)
+        }
+        Err(Stopped::Unanswered(NoAnswer::Theirs(word))) => {
+            call.record.status = word.status;
+            call.record.bytes_out = word.body.len() as u64;
+            call.end(Outcome::Failed);
+            theirs(
+                word.status,
+                word.headers,
+                AnswerStream::whole(word.body),
+                &call.record.call_id,
+                false,
+            )
+        }
+    }
+}
+
+/// Who calls, if the gateway takes calls at all.
+async fn admitted(gateway: &Gateway, arrived: &Arrived) -> Result<Caller, Refusal> {
+    if gateway.is_draining() {
+        let message = "This gateway is stopping; another takes over.";
+        return Err(Refusal::new(503, "draining", message).retry_after(Duration::from_secs(1)));
+    }
+    check_framing(&arrived.head.headers)?;
+    let caller = authenticate(gateway, &arrived.head.headers, arrived.door.family()).await?;
+    let most = caller.active.compiled.snapshot.limits.max_concurrent_calls;
+    if gateway.in_flight.load(Ordering::Relaxed) >= most {
+        let message = format!("The gateway serves {most} calls at once, and they are all taken.");
+        return Err(Refusal::new(429, "too_many_calls", message).retry_after(Duration::from_secs(1)));
+    }
+    Ok(caller)
+}
+
+/// Why a call got no answer.
+enum Stopped {
+    Refused(Refusal),
+    Unanswered(NoAnswer),
+}
+
+impl From<Refusal> for Stopped {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+async fn prepare(worker: &Worker, call: &mut Call, caller: &Caller, arrived: Arrived) -> Result<Answered, Stopped> {
+    let active = &caller.active;
+    let Arrived {
+        door, head, mut body, ..
+    } = arrived;
+    let (body, fields) = understood(call, door, &mut body, active.compiled.snapshot.limits.max_body_bytes).await?;
+    let mut plan = route(&worker.gateway, active, &caller.principal, door, &fields.model)?;
+    if !door.is_billed() {
+        plan.candidates.truncate(1);
+    }
+    call.record.timings.routed_us = call.elapsed_us();
+    let bound = admit(worker, call, caller, &plan, body.len() as u64, &fields).await?;
+    for skipped in &plan.skipped {
+        call.skip(skipped);
+    }
+    call.record.route_reason = Some(reason_of(&plan));
+    open(worker, call, &bound, &plan)?;
+    let query = head.uri.query().map(str::to_owned);
+    let question = Question {
+        door,
+        headers: head.headers,
+        query,
+        body,
+        fields,
+    };
+    ask(worker, call, active, &plan, &question)
+        .await
+        .map_err(Stopped::Unanswered)
+}
+
+/// Read the body and what it says.
+async fn understood(
+    call: &mut Call,
+    door: FrontDoor,
+    body: &mut Incoming,
+    limit: u64,
+) -> Result<(Bytes, RequestFields), Refusal> {
+    let began = Instant::now();
+    let read = read_body(body, limit).await;
+    call.waited_since(began);
+    let bytes = match read {
+        Ok(bytes) => bytes,
+        Err(refusal) => {
+            discard(body).await;
+            return Err(refusal);
+        }
+    };
+    call.record.bytes_in = bytes.len() as u64;
+    let scanned = scan_request(&bytes, door.family());
+    let fields = scanned.map_err(|problem| Refusal::new(400, problem.code(), problem.to_string()))?;
+    call.record.model = Some(shortened(&fields.model));
+    call.record.stream = fields.stream;
+    Ok((bytes, fields))
+}
+
+async fn admit(
+    worker: &Worker,
+    call: &mut Call,
+    caller: &Caller,
+    plan: &Plan<'_>,
+    body_bytes: u64,
+    fields: &RequestFields,
+) -> Result<CallBound, Refusal> {
+    if !call.door.is_billed() {
+        return Ok(CallBound::default());
+    }
+    let bound = bound_of(plan, body_bytes, fields);
+    let hold = reserve(&worker.gateway, &caller.principal, &caller.active, &bound).await?;
+    call.holds(hold);
+    Ok(bound)
+}
+
+fn reason_of(plan: &Plan<'_>) -> String {
+    match plan.skipped.len() {
+        0 => "first of its chain".to_owned(),
+        skipped => format!("first usable of its chain, {skipped} skipped"),
+    }
+}
+
+fn open(worker: &Worker, call: &mut Call, bound: &CallBound, plan: &Plan<'_>) -> Result<(), Refusal> {
+    let attempts = plan.skipped.len() + plan.candidates.len() + 1;
+    call.open(bound, attempts).map_err(|fault| {
+        worker
+            .gateway
+            .log
+            .error("journal_full", json!({"detail": fault.to_string()}));
+        let message = "The journal cannot take another call, and no call is made without a record.";
+        Refusal::new(503, "journal_full", message).retry_after(Duration::from_secs(5))
+    })
+}
+
+fn respond(call: Box<Call>, answered: Answered) -> Response<AnswerStream> {
+    let call_id = call.record.call_id.clone();
+    let keeps_length = matches!(answered.start, super::hold::Start::Plain { .. });
+    let body = relay(answered.start, call, answered.idle);
+    theirs(answered.status, answered.headers, body, &call_id, keeps_length)
+}
+
+/// A provider's answer as the caller sees it.
+fn theirs(
+    status: u16,
+    mut headers: HeaderMap,
+    body: AnswerStream,
+    call_id: &str,
+    keeps_length: bool,
+) -> Response<AnswerStream> {
+    if !keeps_length {
+        headers.remove(CONTENT_LENGTH);
+    }
+    headers
+        .entry(CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static("application/json"));
+    if let Ok(value) = HeaderValue::from_str(call_id) {
+        headers.insert(CALL_ID_HEADER, value);
+    }
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    *response.headers_mut() = headers;
+    response
+}

@@ -1,0 +1,410 @@
+//! One call from its acceptance to its record: what it holds, what it cost, how it ended.
+//!
+//! A call that is dropped in the middle, because its caller hung up or the gateway stops, settles and records itself:
+//! there is no way out of this type that forgets money.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use airside_journal::{Attempt, AttemptOutcome, CallerIdentity, ModelCall, Outcome, Ticket, Timings, UsageSource};
+use airside_metering::{CallBound, Hold, cost, estimate_input, estimate_output};
+use airside_protocols::{FrontDoor, ObjectWriter, TokenUsage};
+use airside_providers::UsageTap;
+use airside_routing::{Candidate, Skipped};
+use airside_snapshot::{Price, Principal};
+use http::header::{HeaderMap, HeaderName, USER_AGENT};
+use serde_json::json;
+
+use crate::gateway::Gateway;
+use crate::log::Level;
+
+/// Longest text taken over from a header.
+const MOST_HEADER_BYTES: usize = 200;
+/// The status of a caller that hung up before it saw one; nginx's number.
+const HUNG_UP: u16 = 499;
+/// What a record can grow by, per attempt and besides.
+const ROOM_PER_ATTEMPT: usize = 640;
+const ROOM_BESIDES: usize = 1024;
+
+/// One call under way.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) door: FrontDoor,
+    pub(crate) record: ModelCall,
+    pub(crate) usage: UsageTap,
+    /// Bytes of the model's own words that went by.
+    pub(crate) content_bytes: u64,
+    /// The provider said that its answer, and so its count, is whole.
+    pub(crate) is_answer_whole: bool,
+    started: Instant,
+    hold: Hold,
+    ticket: Option<Ticket>,
+    /// Of the target that has the request; `None` while none has it.
+    price: Option<Price>,
+    waited: Duration,
+    is_over: bool,
+}
+
+impl Call {
+    /// A call that was just accepted.
+    pub(crate) fn new(
+        gateway: Arc<Gateway>,
+        snapshot_version: u64,
+        principal: &Principal,
+        door: FrontDoor,
+        headers: &HeaderMap,
+        started: Instant,
+    ) -> Self {
+        let now = gateway.clock.now();
+        let record = ModelCall {
+            kind: "model_call",
+            call_id: gateway.identifiers.new_id("call", now),
+            at: now.to_string(),
+            snapshot_version,
+            project: principal.project.clone(),
+            session_id: principal.session_id.clone(),
+            agent_id: principal.agent_id.clone(),
+            agent_name: principal.agent_name.clone(),
+            agent_version: principal.agent_version,
+            deployment_id: principal.deployment_id.clone(),
+            key_id: principal.key_id.clone(),
+            caller: identity(headers),
+            front_door: door.name(),
+            model: None,
+            stream: false,
+            route_reason: None,
+            attempts: Vec::with_capacity(2),
+            provider: None,
+            provider_model: None,
+            outcome: Outcome::Cancelled,
+            status: HUNG_UP,
+            error_code: None,
+            usage: TokenUsage::default(),
+            usage_source: UsageSource::None,
+            cost_nanousd: 0,
+            hold_nanousd: 0,
+            charges: Vec::new(),
+            timings: Timings::default(),
+            bytes_in: 0,
+            bytes_out: 0,
+        };
+        gateway.in_flight.fetch_add(1, Ordering::Relaxed);
+        gateway.metrics.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self {
+            gateway,
+            door,
+            record,
+            usage: UsageTap::default(),
+            content_bytes: 0,
+            is_answer_whole: false,
+            started,
+            hold: Hold::default(),
+            ticket: None,
+            price: None,
+            waited: Duration::ZERO,
+            is_over: false,
+        }
+    }
+
+    /// Microseconds since the call was accepted.
+    pub(crate) fn elapsed_us(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Time that went by without the gateway doing anything.
+    pub(crate) fn waited_since(&mut self, moment: Instant) {
+        self.waited += moment.elapsed();
+    }
+
+    /// Enter what was reserved.
+    pub(crate) fn holds(&mut self, hold: Hold) {
+        self.record.hold_nanousd = hold.nanousd();
+        self.hold = hold;
+        self.record.timings.admitted_us = self.elapsed_us();
+    }
+
+    /// Write down that this call is about to be made. After this nothing can happen to it that leaves no record.
+    ///
+    /// If this process dies, the call counts as lost and is billed for its input at the bound that was reserved:
+    /// the most it can have read, and nothing for an answer nobody saw.
+    pub(crate) fn open(&mut self, bound: &CallBound, attempts: usize) -> Result<(), airside_journal::SpoolFault> {
+        let mut if_lost = self.record.clone();
+        if_lost.outcome = Outcome::Lost;
+        if_lost.error_code = Some("gateway_died");
+        if self.door.is_billed() {
+            if_lost.usage = TokenUsage {
+                input_uncached: bound.input_tokens,
+                ..TokenUsage::default()
+            };
+            if_lost.usage_source = UsageSource::Estimated;
+            if_lost.cost_nanousd = bound.input_nanousd;
+            if_lost.charges = self.hold.charges(bound.input_nanousd);
+        }
+        let room = ROOM_BESIDES + attempts * ROOM_PER_ATTEMPT;
+        self.ticket = Some(self.gateway.spool.begin(&if_lost, room)?);
+        Ok(())
+    }
+
+    /// A target that is not asked.
+    pub(crate) fn skip(&mut self, skipped: &Skipped<'_>) {
+        let now_us = self.elapsed_us();
+        self.record.attempts.push(Attempt {
+            provider: skipped.target.provider.as_str().into(),
+            model: skipped.target.model.as_str().into(),
+            outcome: AttemptOutcome::Skipped,
+            reason: Some(skipped.skip.reason()),
+            status: None,
+            retry_after_ms: None,
+            started_us: now_us,
+            first_byte_us: None,
+            ended_us: now_us,
+        });
+    }
+
+    /// This target is asked now. If nothing more is heard, the caller hung up meanwhile.
+    pub(crate) fn begin_attempt(&mut self, candidate: &Candidate<'_>, provider: &Arc<str>) {
+        let now_us = self.elapsed_us();
+        self.record.attempts.push(Attempt {
+            provider: Arc::clone(provider),
+            model: candidate.target.model.as_str().into(),
+            outcome: AttemptOutcome::Cancelled,
+            reason: None,
+            status: None,
+            retry_after_ms: None,
+            started_us: now_us,
+            first_byte_us: None,
+            ended_us: now_us,
+        });
+        self.price = Some(candidate.price.clone());
+        self.usage = UsageTap::default();
+        self.content_bytes = 0;
+    }
+
+    /// The head of its answer is there.
+    pub(crate) fn attempt_answers(&mut self, status: u16) {
+        let now_us = self.elapsed_us();
+        if let Some(attempt) = self.record.attempts.last_mut() {
+            attempt.status = Some(status);
+            attempt.first_byte_us = Some(now_us);
+        }
+    }
+
+    /// It is over. A failed attempt owes nothing.
+    pub(crate) fn end_attempt(
+        &mut self,
+        outcome: AttemptOutcome,
+        reason: Option<&'static str>,
+        wait: Option<Duration>,
+    ) {
+        let now_us = self.elapsed_us();
+        if let Some(attempt) = self.record.attempts.last_mut() {
+            attempt.outcome = outcome;
+            attempt.reason = reason;
+            attempt.retry_after_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+            attempt.ended_us = now_us;
+        }
+        if matches!(outcome, AttemptOutcome::Failed | AttemptOutcome::Refused) {
+            self.price = None;
+        }
+    }
+
+    /// From here on the answer is this attempt's.
+    pub(crate) fn commit(&mut self, status: u16) {
+        self.record.status = status;
+        if let Some(attempt) = self.record.attempts.last() {
+            self.record.provider = Some(Arc::clone(&attempt.provider));
+            self.record.provider_model = Some(Arc::clone(&attempt.model));
+        }
+    }
+
+    /// The first content goes to the caller.
+    pub(crate) fn first_content(&mut self) {
+        if self.record.timings.first_byte_us.is_none() {
+            self.record.timings.first_byte_us = Some(self.elapsed_us());
+        }
+    }
+
+    /// The whole answer was handed to the caller, or the verdict of a provider.
+    pub(crate) fn end_answered(mut self: Box<Self>) {
+        let is_success = (200..300).contains(&self.record.status);
+        self.end(if is_success {
+            Outcome::Completed
+        } else {
+            Outcome::Failed
+        });
+    }
+
+    /// Refused before any provider was asked, or failed after all were.
+    pub(crate) fn end_with_error(&mut self, outcome: Outcome, status: u16, code: &'static str) {
+        self.record.status = status;
+        self.record.error_code = Some(code);
+        self.end(outcome);
+    }
+
+    /// Settle, record, log and count. Does nothing the second time.
+    pub(crate) fn end(&mut self, outcome: Outcome) {
+        if std::mem::replace(&mut self.is_over, true) {
+            return;
+        }
+        self.record.outcome = outcome;
+        let now_us = self.elapsed_us();
+        if let Some(attempt) = self.record.attempts.last_mut()
+            && attempt.outcome == AttemptOutcome::Cancelled
+        {
+            attempt.ended_us = now_us;
+            match outcome {
+                Outcome::Completed => attempt.outcome = AttemptOutcome::Answered,
+                Outcome::Cut => attempt.outcome = AttemptOutcome::Cut,
+                _ => {}
+            }
+        }
+        self.bill(outcome);
+        self.record.timings.total_us = now_us;
+        let waited_us = u64::try_from(self.waited.as_micros()).unwrap_or(u64::MAX);
+        self.record.timings.gateway_us = now_us.saturating_sub(waited_us);
+        self.write_record();
+        self.gateway.metrics.count(self.door, &self.record);
+        self.gateway.metrics.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.gateway.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.log();
+    }
+
+    /// Turn the hold into the true cost.
+    fn bill(&mut self, outcome: Outcome) {
+        let owes = matches!(outcome, Outcome::Completed | Outcome::Cut | Outcome::Cancelled) && self.door.is_billed();
+        let price = self.price.take().filter(|_| owes);
+        if let Some(price) = price {
+            let (usage, source) = self.counted();
+            self.record.usage = usage;
+            self.record.usage_source = source;
+            self.record.cost_nanousd = cost(&price, &usage);
+        }
+        let hold = std::mem::take(&mut self.hold);
+        if hold.nanousd() > 0 && self.record.cost_nanousd > hold.nanousd() {
+            self.gateway.metrics.holds_exceeded.fetch_add(1, Ordering::Relaxed);
+            let fields = json!({"call_id": self.record.call_id, "hold_nanousd": hold.nanousd(),
+                                "cost_nanousd": self.record.cost_nanousd});
+            self.gateway.log.warn("hold_exceeded", fields);
+        }
+        self.record.charges = self.gateway.ledger.settle(hold, self.record.cost_nanousd);
+    }
+
+    /// The provider's count where it is whole; else the more of what it said and what was seen.
+    fn counted(&self) -> (TokenUsage, UsageSource) {
+        let seen_output = estimate_output(self.content_bytes);
+        match self.usage.usage().filter(|usage| !usage.is_empty()) {
+            Some(usage) if self.is_answer_whole => (usage, UsageSource::Provider),
+            Some(usage) => (
+                TokenUsage {
+                    output: usage.output.max(seen_output),
+                    ..usage
+                },
+                UsageSource::Estimated,
+            ),
+            None => {
+                let input_uncached = estimate_input(self.record.bytes_in);
+                (
+                    TokenUsage {
+                        input_uncached,
+                        output: seen_output,
+                        ..TokenUsage::default()
+                    },
+                    UsageSource::Estimated,
+                )
+            }
+        }
+    }
+
+    fn write_record(&mut self) {
+        let written = match self.ticket.take() {
+            Some(ticket) => self.gateway.spool.finish(ticket, &self.record),
+            None => self.gateway.spool.record(&self.record),
+        };
+        let failed = written.is_err();
+        if let Err(fault) = written {
+            let fields = json!({"call_id": self.record.call_id, "detail": fault.to_string()});
+            self.gateway.log.error("journal_write_failed", fields);
+        }
+        self.gateway.notes.journal_failed.store(failed, Ordering::Relaxed);
+    }
+
+    fn log(&self) {
+        if !self.gateway.log.wants(Level::Info) {
+            return;
+        }
+        let record = &self.record;
+        let mut line = Vec::with_capacity(768);
+        let mut object = ObjectWriter::open(&mut line);
+        object.text("event", "call_ended");
+        object.text("level", "info");
+        object.text("at", &record.at);
+        object.text("call_id", &record.call_id);
+        object.text("front_door", record.front_door);
+        object.text("project", &record.project);
+        object.optional_text("agent", record.agent_name.as_deref());
+        object.optional_text("session", record.session_id.as_deref());
+        object.optional_text("model", record.model.as_deref());
+        object.optional_text("provider", record.provider.as_deref());
+        object.optional_text("provider_model", record.provider_model.as_deref());
+        object.text("outcome", record.outcome.name());
+        object.number("status", record.status.into());
+        object.optional_text("code", record.error_code);
+        object.number("attempts", record.attempts.len() as u64);
+        object.flag("stream", record.stream);
+        object.number("input_tokens", record.usage.total_input());
+        object.number("output_tokens", record.usage.output);
+        object.number("cost_nanousd", record.cost_nanousd);
+        object.number("total_us", record.timings.total_us);
+        object.number("gateway_us", record.timings.gateway_us);
+        object.number("snapshot", record.snapshot_version);
+        object.close();
+        self.gateway.log.push(line);
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let outcome = if self.is_answer_whole {
+            Outcome::Completed
+        } else {
+            Outcome::Cancelled
+        };
+        self.end(outcome);
+    }
+}
+
+const SESSION_HEADERS: [HeaderName; 5] = [
+    HeaderName::from_static("x-claude-code-session-id"),
+    HeaderName::from_static("session-id"),
+    HeaderName::from_static("session_id"),
+    HeaderName::from_static("thread-id"),
+    HeaderName::from_static("x-session-id"),
+];
+const SUBAGENT_HEADERS: [HeaderName; 1] = [HeaderName::from_static("x-claude-code-agent-id")];
+const PARENT_HEADERS: [HeaderName; 2] = [
+    HeaderName::from_static("x-claude-code-parent-agent-id"),
+    HeaderName::from_static("x-parent-session-id"),
+];
+
+/// What the harness says of itself. The headers are those of Claude Code, Codex and `OpenCode`.
+fn identity(headers: &HeaderMap) -> CallerIdentity {
+    let first = |names: &[HeaderName]| {
+        let value = names.iter().find_map(|name| headers.get(name))?;
+        Some(shortened(value.to_str().ok()?))
+    };
+    CallerIdentity {
+        harness_session: first(&SESSION_HEADERS),
+        subagent: first(&SUBAGENT_HEADERS),
+        parent: first(&PARENT_HEADERS),
+        user_agent: first(&[USER_AGENT]),
+    }
+}
+
+/// Header text is ASCII here, so any byte is a boundary; `floor_char_boundary` keeps it right regardless.
+pub(crate) fn shortened(text: &str) -> String {
+    text.get(..text.floor_char_boundary(MOST_HEADER_BYTES))
+        .unwrap_or_default()
+        .to_owned()
+}

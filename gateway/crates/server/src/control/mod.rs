@@ -1,0 +1,16 @@
+//! The other plane: snapshots in, leases back and forth, journal out. And what stands in for it when a gateway runs
+//! from a file.
+//!
+//! Nothing here is on the path of a call, except that a call may wait for a lease.
+
+mod client;
+mod delivery;
+mod desk;
+mod local;
+mod snapshots;
+
+pub(crate) use client::ControlClient;
+pub(crate) use delivery::{FlushDesk, deliver, keep_locally};
+pub(crate) use desk::{Asked, ControlDesk, Desk, serve_desk};
+pub(crate) use local::LocalBooks;
+pub(crate) use snapshots::{follow_control, follow_file, last_good};

@@ -1,0 +1,58 @@
+//! Whether the gateway can serve, and what it counted.
+
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use http::Response;
+use serde_json::json;
+
+use crate::call::AnswerStream;
+use crate::gateway::Gateway;
+use crate::reply;
+
+/// 200 when calls can be served, else 503; the reasons either way.
+pub(crate) fn readiness(gateway: &Gateway) -> Response<AnswerStream> {
+    let version = gateway.active().map(|active| active.compiled.snapshot.version);
+    let refused = gateway
+        .notes
+        .refused_snapshot
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    let spool = gateway.spool.state();
+    let mut reasons = Vec::new();
+    if version.is_none() {
+        reasons.push("no snapshot yet".to_owned());
+    }
+    if gateway.notes.journal_failed.load(Ordering::Relaxed) {
+        reasons.push("the last journal record could not be written".to_owned());
+    }
+    if let Err(fault) = gateway.spool.prepare() {
+        reasons.push(fault.to_string());
+    }
+    if gateway.is_draining() {
+        reasons.push("stopping".to_owned());
+    }
+    let is_ready = reasons.is_empty();
+    let answer = json!({
+        "ready": is_ready, "reasons": reasons, "gateway_id": gateway.id, "snapshot_version": version,
+        "snapshot_refused": refused,
+        "journal": {"sequence": spool.sequence, "acknowledged": spool.acknowledged, "bytes": spool.bytes,
+                    "unfinished": spool.unfinished},
+    });
+    reply::json(if is_ready { 200 } else { 503 }, answer.to_string().into_bytes())
+}
+
+/// Prometheus text.
+pub(crate) fn metrics(gateway: &Gateway) -> String {
+    let spool = gateway.spool.state();
+    gateway.metrics.text(&[
+        (
+            "snapshot_version",
+            gateway.active().map_or(0, |active| active.compiled.snapshot.version),
+        ),
+        ("journal_sequence", spool.sequence),
+        ("journal_acknowledged", spool.acknowledged),
+        ("journal_bytes", spool.bytes),
+    ])
+}

@@ -1,0 +1,28 @@
+//! The gateway as a process: listeners, the life of a call, and the tasks that keep it supplied.
+//!
+//! Not for the rules themselves, which are in the crates below. Start reading at `run.rs` (what is started), then
+//! `service.rs` (where a request goes), then `call/serve.rs` (the life of a call, stage by stage).
+
+mod accept;
+mod active;
+mod authenticate;
+mod body;
+mod call;
+mod clock;
+mod control;
+mod gateway;
+mod health;
+mod identifiers;
+mod log;
+mod metrics;
+mod models;
+pub mod options;
+mod reply;
+mod run;
+mod service;
+mod upstream;
+mod vault;
+
+pub use clock::{Clock, SystemClock};
+pub use log::Level;
+pub use run::{Running, StartFault, main, start};

@@ -1,0 +1,146 @@
+//! Where a request goes: by path and method, before anything else of it is read.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use airside_protocols::{Family, FrontDoor};
+use http::header::{ALLOW, AUTHORIZATION, CONNECTION, HeaderMap, HeaderValue, UPGRADE};
+use http::request::Parts;
+use http::{Method, Request, Response};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use serde_json::json;
+
+use crate::call::{AnswerStream, Arrived, serve};
+use crate::gateway::Worker;
+use crate::health;
+use crate::models;
+use crate::reply::{self, Refusal};
+
+const FLUSH_PATH: &str = "/internal/v1/journal/flush";
+const LONGEST_FLUSH: Duration = Duration::from_mins(1);
+
+/// Answer one request.
+pub(crate) async fn answer(
+    worker: Arc<Worker>,
+    request: Request<Incoming>,
+) -> Result<Response<AnswerStream>, Infallible> {
+    let at = Instant::now();
+    let (head, body) = request.into_parts();
+    if let Some(door) = FrontDoor::at(head.uri.path()) {
+        if head.method == Method::POST {
+            return Ok(Box::pin(serve(&worker, Arrived { door, head, body, at })).await);
+        }
+        return Ok(at_wrong_method(&worker, door, &head));
+    }
+    Ok(elsewhere(&worker, head, body).await)
+}
+
+/// A front door that was not knocked at with POST.
+fn at_wrong_method(worker: &Worker, door: FrontDoor, head: &Parts) -> Response<AnswerStream> {
+    let id = worker.gateway.identifiers.new_id("call", worker.gateway.clock.now());
+    let family = door.family();
+    if is_websocket(&head.headers) {
+        let message = "WebSocket is not served here: use POST.";
+        let mut response = Refusal::new(426, "websocket_unsupported", message).into_response(family, &id);
+        // RFC 9110, 15.5.22: the answer names what it would take instead.
+        response
+            .headers_mut()
+            .insert(UPGRADE, HeaderValue::from_static("HTTP/1.1"));
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        return response;
+    }
+    wrong_method(family, "POST", &id)
+}
+
+fn is_websocket(headers: &HeaderMap) -> bool {
+    headers
+        .get(UPGRADE)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+fn wrong_method(family: Family, allowed: &'static str, id: &str) -> Response<AnswerStream> {
+    let message = format!("This path takes {allowed} only.");
+    let mut response = Refusal::new(405, "wrong_method", message).into_response(family, id);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+async fn elsewhere(worker: &Worker, head: Parts, body: Incoming) -> Response<AnswerStream> {
+    let gateway = &worker.gateway;
+    let id = gateway.identifiers.new_id("call", gateway.clock.now());
+    let path = head.uri.path();
+    let family = family_of(path, &head.headers);
+    let is_read = head.method == Method::GET || head.method == Method::HEAD;
+    match path {
+        "/healthz" | "/readyz" | "/metrics" if !is_read => wrong_method(family, "GET", &id),
+        "/healthz" => reply::json(200, json!({"alive": true}).to_string().into_bytes()),
+        "/readyz" => health::readiness(gateway),
+        "/metrics" => reply::text(200, "text/plain; version=0.0.4", health::metrics(gateway).into_bytes()),
+        FLUSH_PATH if head.method != Method::POST => wrong_method(family, "POST", &id),
+        FLUSH_PATH => flush(worker, &head, body, &id).await,
+        _ if path == "/v1/models" || path.starts_with("/v1/models/") => {
+            if is_read {
+                models::answer(gateway, &head, family, &id).await
+            } else {
+                wrong_method(family, "GET", &id)
+            }
+        }
+        _ => Refusal::new(404, "no_such_path", "There is nothing at this path.").into_response(family, &id),
+    }
+}
+
+/// The dialect to speak at a path that is no front door: the caller's, as far as can be told.
+fn family_of(path: &str, headers: &HeaderMap) -> Family {
+    if headers.contains_key("anthropic-version") || path.starts_with("/v1/messages") {
+        Family::Anthropic
+    } else if path.starts_with("/v1/responses") {
+        Family::OpenaiResponses
+    } else {
+        Family::OpenaiChat
+    }
+}
+
+/// Wait until the control plane has every record numbered so far.
+async fn flush(worker: &Worker, head: &Parts, body: Incoming, id: &str) -> Response<AnswerStream> {
+    #[derive(serde::Deserialize)]
+    struct Wish {
+        timeout_ms: u64,
+    }
+    let gateway = &worker.gateway;
+    let shown = head
+        .headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
+    let is_known = gateway
+        .join_token
+        .as_ref()
+        .zip(shown)
+        .is_some_and(|(token, shown)| is_same(&token.0, shown));
+    if !is_known {
+        let refusal = Refusal::new(401, "unauthenticated", "This takes the gateway's join token.");
+        return refusal.into_response(Family::OpenaiChat, id);
+    }
+    let limited = http_body_util::Limited::new(body, 4096).collect().await;
+    let text = limited.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let wish = serde_json::from_slice(&text).unwrap_or(Wish { timeout_ms: 5_000 });
+    let sequence = gateway.spool.state().sequence;
+    let patience = Duration::from_millis(wish.timeout_ms).min(LONGEST_FLUSH);
+    let acknowledged = gateway.flush.wait_for(sequence, patience).await;
+    let answer = json!({"flushed": acknowledged >= sequence, "acknowledged": acknowledged, "sequence": sequence});
+    reply::json(200, answer.to_string().into_bytes())
+}
+
+/// Compares in a time that depends on lengths only.
+fn is_same(ours: &str, theirs: &str) -> bool {
+    ours.len() == theirs.len()
+        && ours
+            .bytes()
+            .zip(theirs.bytes())
+            .fold(0, |difference, (our, their)| difference | (our ^ their))
+            == 0
+}

@@ -1,0 +1,17 @@
+//! The gateway in one process with scripted providers and raw sockets as callers.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panic"
+)]
+
+mod caller;
+mod doors;
+mod fallback;
+mod money;
+mod place;
+mod provider;
+mod streams;
+mod tls;

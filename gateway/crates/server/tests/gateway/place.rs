@@ -1,0 +1,167 @@
+//! A gateway of a test's own: its directory, its snapshot, its journal.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use airside_server::options::{Options, Source};
+use airside_server::{Level, Running};
+use serde_json::{Value, json};
+
+use crate::caller::{Caller, Reply};
+use crate::provider::Provider;
+
+/// How long a test waits for what must come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A key in the form of all keys; of the shared vectors.
+pub(crate) const KEY: &str = "air_live_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA3Qc2uM";
+
+pub(crate) struct Place {
+    pub(crate) directory: PathBuf,
+    running: Option<Running>,
+}
+
+/// Providers named a, b, c ... of one protocol, in a chain that serves model `m`; prices of a dollar a million.
+pub(crate) fn snapshot(protocol: &str, providers: &[&Provider]) -> Value {
+    let names = ["a", "b", "c"];
+    let suffix = if protocol == "anthropic" { "" } else { "/v1" };
+    let listed = providers.iter().zip(names).map(|(provider, name)| {
+        json!({"name": name, "protocol": protocol, "base_url": format!("{}{suffix}", provider.url),
+               "credential": {"kind": "x_api_key", "secret": format!("sk-{name}")}})
+    });
+    let targets = names.iter().take(providers.len()).map(
+        |name| json!({"provider": name, "model": format!("real/{name}"), "max_output_tokens": 1000, "price": price()}),
+    );
+    json!({
+        "format": 1, "version": 1, "compiled_at": "2026-11-23T17:52:28Z",
+        "keys": [{"key_id": "key_1", "sha256": vector_sha256(), "project": "payments", "agent_id": "agent_1",
+                  "agent_name": "fixer"}],
+        "providers": listed.collect::<Vec<_>>(),
+        "models": [{"name": "m", "route": [{"to": targets.collect::<Vec<_>>()}]}],
+    })
+}
+
+pub(crate) fn price() -> Value {
+    json!({"tiers": [{"input_uncached": 1_000_000_000, "cache_read": 100_000_000, "cache_write_5m": 1_000_000_000,
+                      "cache_write_1h": 2_000_000_000, "output": 2_000_000_000}]})
+}
+
+fn vector_sha256() -> String {
+    let text = include_str!("../../../../../contracts/vectors/keys.json");
+    let vector = serde_json::from_str::<Value>(text).unwrap()["keys"][0].clone();
+    assert_eq!(vector["key"], KEY);
+    vector["sha256"].as_str().unwrap().to_owned()
+}
+
+impl Place {
+    pub(crate) fn new(snapshot: &Value) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let name = format!(
+            "airside-gateway-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let mut place = Self {
+            directory,
+            running: None,
+        };
+        place.write_snapshot(snapshot);
+        place.start(None);
+        place
+    }
+
+    pub(crate) fn write_snapshot(&self, snapshot: &Value) {
+        let part = self.directory.join("snapshot.part");
+        std::fs::write(&part, snapshot.to_string()).unwrap();
+        std::fs::rename(part, self.directory.join("snapshot.json")).unwrap();
+    }
+
+    pub(crate) fn start(&mut self, ca_file: Option<PathBuf>) {
+        let options = Options {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            socket: None,
+            data: self.directory.join("data"),
+            source: Source::File(self.directory.join("snapshot.json")),
+            ca_file,
+            ready_file: None,
+            workers: 2,
+            drain: Duration::from_secs(5),
+            spool_bytes: 64 << 20,
+            log_level: Level::Error,
+        };
+        self.running = Some(airside_server::start(options).unwrap());
+    }
+
+    pub(crate) fn restart(&mut self, ca_file: Option<PathBuf>) {
+        self.stop();
+        self.start(ca_file);
+    }
+
+    pub(crate) fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop();
+        }
+    }
+
+    pub(crate) fn caller(&self) -> Caller {
+        Caller::connect(self.running.as_ref().unwrap().address)
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &str) -> Reply {
+        self.caller().post(path, body)
+    }
+
+    /// The journal, once it has this many records.
+    pub(crate) fn journal(&self, count: usize) -> Vec<Value> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let text = std::fs::read_to_string(self.directory.join("data/journal.jsonl")).unwrap_or_default();
+            let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+            let records: Vec<Value> = whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            if records.len() >= count {
+                assert_eq!(records.len(), count, "{records:#?}");
+                return records;
+            }
+            assert!(Instant::now() < deadline, "only {} records came", records.len());
+            std::thread::yield_now();
+        }
+    }
+
+    /// Ask `/readyz` until it says this.
+    pub(crate) fn wait_until_ready_says(&self, wanted: impl Fn(&Value) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let state = self.caller().get("/readyz", "").json();
+            if wanted(&state) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{state}");
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.stop();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// The reasons of all attempts of a record, as "provider outcome reason".
+pub(crate) fn attempts(record: &Value) -> Vec<String> {
+    let attempts = record["attempts"].as_array().unwrap().iter();
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    attempts
+        .map(|attempt| {
+            format!(
+                "{} {} {}",
+                text(&attempt["provider"]),
+                text(&attempt["outcome"]),
+                text(&attempt["reason"])
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,422 @@
+//! A snapshot that was checked, with the look-ups the path of a call needs.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::model::{Budget, CredentialKind, Key, Model, Price, Provider, SNAPSHOT_FORMAT, ScopeKind, Snapshot, Target};
+use crate::problem::SnapshotProblem;
+use crate::token::SessionClaims;
+
+/// Longer names would not fit the room a journal record is given.
+const MAX_NAME_BYTES: usize = 200;
+
+/// Where a provider stands in `Snapshot::providers`.
+pub type ProviderIndex = usize;
+
+/// Who a call is made for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Principal {
+    /// The project that pays.
+    pub project: String,
+    /// The session, for a session token.
+    pub session_id: Option<String>,
+    /// What started that session.
+    pub deployment_id: Option<String>,
+    /// The agent.
+    pub agent_id: Option<String>,
+    /// Its name.
+    pub agent_name: Option<String>,
+    /// Its version.
+    pub agent_version: Option<u64>,
+    /// The long-lived key.
+    pub key_id: Option<String>,
+    /// Aliases it may call; `None`: every one.
+    pub models: Option<Vec<String>>,
+    /// The session's own cap.
+    pub session_budget_nanousd: Option<u64>,
+    /// Seconds since 1970 at which it ends.
+    pub expires_at: Option<i64>,
+    /// The oldest snapshot it may be served from.
+    pub minimum_snapshot: u64,
+}
+
+impl Principal {
+    /// True if it may call this alias.
+    #[must_use]
+    pub fn may_call(&self, alias: &str) -> bool {
+        self.models
+            .as_ref()
+            .is_none_or(|models| models.iter().any(|model| model == alias))
+    }
+}
+
+impl From<SessionClaims> for Principal {
+    fn from(claims: SessionClaims) -> Self {
+        Self {
+            project: claims.project,
+            session_id: Some(claims.session_id),
+            deployment_id: claims.deployment_id,
+            agent_id: Some(claims.agent_id),
+            agent_name: Some(claims.agent_name),
+            agent_version: Some(claims.agent_version),
+            key_id: None,
+            models: Some(claims.models),
+            session_budget_nanousd: claims.budget_nanousd,
+            expires_at: Some(claims.expires_at),
+            minimum_snapshot: claims.minimum_snapshot,
+        }
+    }
+}
+
+impl From<&Key> for Principal {
+    fn from(key: &Key) -> Self {
+        Self {
+            project: key.project.clone(),
+            agent_id: key.agent_id.clone(),
+            agent_name: key.agent_name.clone(),
+            key_id: Some(key.key_id.clone()),
+            models: key.models.clone(),
+            expires_at: key.expires_at.map(crate::Moment::seconds),
+            ..Self::default()
+        }
+    }
+}
+
+/// A snapshot ready to serve from. Never changes; a new one takes its place.
+#[derive(Debug)]
+pub struct Compiled {
+    /// As it was sent.
+    pub snapshot: Snapshot,
+    keys: HashMap<[u8; 32], Arc<Principal>>,
+    signers: HashMap<String, Vec<u8>>,
+    revoked: HashSet<String>,
+    models: HashMap<String, usize>,
+    providers: HashMap<String, ProviderIndex>,
+    agent_budgets: HashMap<String, Vec<usize>>,
+}
+
+impl Compiled {
+    /// Read and check the JSON of a snapshot.
+    ///
+    /// # Errors
+    /// `NewerFormat` before anything else is looked at, `Unreadable`, or `Inconsistent` with the place.
+    pub fn from_json(text: &[u8]) -> Result<Self, SnapshotProblem> {
+        #[derive(serde::Deserialize)]
+        struct Format {
+            format: u64,
+        }
+        let unreadable = |problem: serde_json::Error| SnapshotProblem::Unreadable(problem.to_string());
+        let format: Format = serde_json::from_slice(text).map_err(unreadable)?;
+        if format.format > SNAPSHOT_FORMAT {
+            return Err(SnapshotProblem::NewerFormat(format.format));
+        }
+        Self::new(serde_json::from_slice(text).map_err(unreadable)?)
+    }
+
+    /// Check a snapshot and index it.
+    ///
+    /// # Errors
+    /// `Inconsistent` with the place.
+    pub fn new(snapshot: Snapshot) -> Result<Self, SnapshotProblem> {
+        let providers = index_by("provider", &snapshot.providers, |provider| &provider.name)?;
+        for provider in &snapshot.providers {
+            check_provider(provider)?;
+        }
+        let models = index_by("model", &snapshot.models, |model| &model.name)?;
+        for model in &snapshot.models {
+            check_model(model, &providers)?;
+        }
+        if let Some(ceiling) = &snapshot.unknown_price.ceiling {
+            check_price("unknown_price.ceiling", ceiling)?;
+        }
+        let compiled = Self {
+            keys: index_keys(&snapshot.keys)?,
+            signers: index_signers(&snapshot)?,
+            revoked: snapshot
+                .revoked_sessions
+                .iter()
+                .map(|revoked| revoked.session_id.clone())
+                .collect(),
+            agent_budgets: index_budgets(&snapshot.budgets),
+            models,
+            providers,
+            snapshot,
+        };
+        Ok(compiled)
+    }
+
+    /// Whose key has this SHA-256.
+    #[must_use]
+    pub fn key(&self, digest: &[u8; 32]) -> Option<&Arc<Principal>> {
+        self.keys.get(digest)
+    }
+
+    /// The public key that signs session tokens under this id.
+    #[must_use]
+    pub fn signer(&self, key_id: &str) -> Option<&[u8]> {
+        self.signers.get(key_id).map(Vec::as_slice)
+    }
+
+    /// True if the session was ended before its tokens.
+    #[must_use]
+    pub fn is_revoked(&self, session_id: &str) -> bool {
+        self.revoked.contains(session_id)
+    }
+
+    /// The model under this alias.
+    #[must_use]
+    pub fn model(&self, alias: &str) -> Option<&Model> {
+        self.snapshot.models.get(*self.models.get(alias)?)
+    }
+
+    /// Where the provider of this name stands.
+    #[must_use]
+    pub fn provider_index(&self, name: &str) -> Option<ProviderIndex> {
+        self.providers.get(name).copied()
+    }
+
+    /// What a target costs; `None` when it must not be called for want of a price.
+    #[must_use]
+    pub fn price_of<'a>(&'a self, target: &'a Target) -> Option<&'a Price> {
+        target.price.as_ref().or(self.snapshot.unknown_price.ceiling.as_ref())
+    }
+
+    /// The caps on an agent.
+    pub fn agent_budgets(&self, agent_id: &str) -> impl Iterator<Item = &Budget> {
+        let indices = self.agent_budgets.get(agent_id).map(Vec::as_slice).unwrap_or_default();
+        indices.iter().filter_map(|index| self.snapshot.budgets.get(*index))
+    }
+
+    /// Every agent that has a cap.
+    pub fn agents_with_budget(&self) -> impl Iterator<Item = &str> {
+        self.agent_budgets.keys().map(String::as_str)
+    }
+
+    /// True if anybody could ever be let in.
+    #[must_use]
+    pub fn can_authenticate(&self) -> bool {
+        !self.keys.is_empty() || !self.signers.is_empty()
+    }
+}
+
+fn inconsistent(detail: String) -> SnapshotProblem {
+    SnapshotProblem::Inconsistent(detail)
+}
+
+fn index_by<T>(
+    noun: &str,
+    items: &[T],
+    name: impl Fn(&T) -> &String,
+) -> Result<HashMap<String, usize>, SnapshotProblem> {
+    let mut index = HashMap::with_capacity(items.len());
+    for (at, item) in items.iter().enumerate() {
+        let name = name(item);
+        if name.is_empty() || name.len() > MAX_NAME_BYTES {
+            return Err(inconsistent(format!(
+                "{noun} {at} needs a name of 1 to {MAX_NAME_BYTES} bytes"
+            )));
+        }
+        if index.insert(name.clone(), at).is_some() {
+            return Err(inconsistent(format!("{noun} '{name}' stands twice")));
+        }
+    }
+    Ok(index)
+}
+
+fn check_provider(provider: &Provider) -> Result<(), SnapshotProblem> {
+    let name = &provider.name;
+    let url = &provider.base_url;
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let Some(rest) = rest else {
+        return Err(inconsistent(format!(
+            "provider '{name}': base_url '{url}' must begin with http:// or https://"
+        )));
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    if authority.is_empty() || authority.contains('@') || rest.contains(['?', '#', ' ', '\\']) {
+        return Err(inconsistent(format!(
+            "provider '{name}': base_url '{url}' must be a host and a path, without user, query or fragment"
+        )));
+    }
+    let secret = provider.credential.secret.as_deref().unwrap_or_default();
+    if provider.credential.kind != CredentialKind::None && !secret.bytes().all(|byte| (0x21..0x7f).contains(&byte)) {
+        return Err(inconsistent(format!(
+            "provider '{name}': its credential has characters no header can carry"
+        )));
+    }
+    Ok(())
+}
+
+fn check_model(model: &Model, providers: &HashMap<String, ProviderIndex>) -> Result<(), SnapshotProblem> {
+    let name = &model.name;
+    if model.route.is_empty() {
+        return Err(inconsistent(format!("model '{name}' has no route")));
+    }
+    for target in model.route.iter().flat_map(|step| &step.to) {
+        if !providers.contains_key(&target.provider) {
+            return Err(inconsistent(format!(
+                "model '{name}' names provider '{}', and there is none",
+                target.provider
+            )));
+        }
+        if target.model.is_empty() || target.model.len() > MAX_NAME_BYTES {
+            return Err(inconsistent(format!(
+                "model '{name}': a target's model needs a name of 1 to {MAX_NAME_BYTES} bytes"
+            )));
+        }
+        if let Some(price) = &target.price {
+            check_price(
+                &format!("model '{name}', target '{}/{}'", target.provider, target.model),
+                price,
+            )?;
+        }
+    }
+    if model.route.iter().any(|step| step.to.is_empty()) {
+        return Err(inconsistent(format!("model '{name}' has a step without targets")));
+    }
+    Ok(())
+}
+
+fn check_price(place: &str, price: &Price) -> Result<(), SnapshotProblem> {
+    if price.tiers.is_empty() {
+        return Err(inconsistent(format!("{place}: a price needs at least one tier")));
+    }
+    let rises = price
+        .tiers
+        .is_sorted_by(|lower, upper| lower.above_input_tokens < upper.above_input_tokens);
+    if rises {
+        Ok(())
+    } else {
+        Err(inconsistent(format!("{place}: price tiers must rise")))
+    }
+}
+
+fn index_keys(keys: &[Key]) -> Result<HashMap<[u8; 32], Arc<Principal>>, SnapshotProblem> {
+    let mut index = HashMap::with_capacity(keys.len());
+    for key in keys {
+        let digest = from_hex(&key.sha256)
+            .ok_or_else(|| inconsistent(format!("key '{}': sha256 must be 64 hex digits", key.key_id)))?;
+        index.insert(digest, Arc::new(Principal::from(key)));
+    }
+    Ok(index)
+}
+
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+fn index_signers(snapshot: &Snapshot) -> Result<HashMap<String, Vec<u8>>, SnapshotProblem> {
+    let mut signers = HashMap::new();
+    for key in &snapshot.session_token_keys {
+        let bytes = URL_SAFE_NO_PAD
+            .decode(&key.ed25519)
+            .ok()
+            .filter(|bytes| bytes.len() == 32);
+        let bytes = bytes.ok_or_else(|| {
+            inconsistent(format!(
+                "session token key '{}': ed25519 must be 32 bytes in base64url",
+                key.key_id
+            ))
+        })?;
+        signers.insert(key.key_id.clone(), bytes);
+    }
+    Ok(signers)
+}
+
+fn index_budgets(budgets: &[Budget]) -> HashMap<String, Vec<usize>> {
+    let mut index: HashMap<String, Vec<usize>> = HashMap::new();
+    for (at, budget) in budgets.iter().enumerate() {
+        if budget.scope == ScopeKind::Agent {
+            index.entry(budget.scope_id.clone()).or_default().push(at);
+        }
+    }
+    index
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn minimal() -> serde_json::Value {
+        serde_json::json!({
+            "format": 1, "version": 3, "compiled_at": "2026-11-23T17:52:28Z",
+            "providers": [{"name": "p", "protocol": "anthropic", "base_url": "http://127.0.0.1:1",
+                           "credential": {"kind": "none"}}],
+            "models": [{"name": "m", "route": [{"to": [{"provider": "p", "model": "x"}]}]}],
+            "a_field_of_tomorrow": true,
+        })
+    }
+
+    fn problem(change: impl FnOnce(&mut serde_json::Value)) -> SnapshotProblem {
+        let mut snapshot = minimal();
+        change(&mut snapshot);
+        Compiled::from_json(snapshot.to_string().as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn a_snapshot_with_fields_of_tomorrow_is_read() {
+        let compiled = Compiled::from_json(minimal().to_string().as_bytes()).unwrap();
+        assert_eq!(compiled.snapshot.version, 3);
+        assert!(compiled.model("m").is_some());
+        assert!(!compiled.can_authenticate());
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_before_it_is_read() {
+        let found = Compiled::from_json(br#"{"format": 2, "everything": "else changed"}"#);
+        assert_eq!(found.unwrap_err(), SnapshotProblem::NewerFormat(2));
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        type Change = fn(&mut serde_json::Value);
+        let cases: [(&str, Change); 6] = [
+            ("provider 'q'", |s| {
+                s["models"][0]["route"][0]["to"][0]["provider"] = "q".into();
+            }),
+            ("stands twice", |s| {
+                let first = s["providers"][0].clone();
+                s["providers"].as_array_mut().unwrap().push(first);
+            }),
+            ("must begin with http", |s| {
+                s["providers"][0]["base_url"] = "ftp://x".into();
+            }),
+            ("without user", |s| s["providers"][0]["base_url"] = "http://a@b/".into()),
+            ("64 hex digits", |s| {
+                s["keys"] = serde_json::json!([{"key_id": "k", "sha256": "zz", "project": "p"}]);
+            }),
+            ("no route", |s| s["models"][0]["route"] = serde_json::json!([])),
+        ];
+        for (sentence, change) in cases {
+            let found = problem(change).to_string();
+            assert!(found.contains(sentence), "{found}");
+        }
+    }
+
+    #[test]
+    fn negative_prices_are_refused() {
+        let found = problem(|s| {
+            s["models"][0]["route"][0]["to"][0]["price"] = serde_json::json!({"tiers": [
+                {"input_uncached": -1, "cache_read": 0, "cache_write_5m": 0, "cache_write_1h": 0, "output": 0}]});
+        });
+        assert!(matches!(found, SnapshotProblem::Unreadable(_)));
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let mut snapshot = minimal();
+        snapshot["providers"][0]["credential"] = serde_json::json!({"kind": "bearer", "secret": "canary-4711"});
+        let compiled = Compiled::from_json(snapshot.to_string().as_bytes()).unwrap();
+        assert!(!format!("{compiled:?}").contains("canary"));
+    }
+}

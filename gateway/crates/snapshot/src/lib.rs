@@ -1,0 +1,23 @@
+//! The one compiled configuration the gateway runs on: read, checked, and indexed for the path of a call; and the two
+//! kinds of keys it lets in.
+//!
+//! Not for fetching it (the server does) nor for choosing a target (routing does). Start reading at `model.rs`, which
+//! mirrors `airside/dataplanes/snapshot.py`, then `compiled.rs`.
+
+mod compiled;
+mod keys;
+mod model;
+mod problem;
+mod time;
+mod token;
+
+pub use compiled::{Compiled, Principal, ProviderIndex};
+pub use keys::{KEY_PREFIX, KeyShape, key_digest, key_shape};
+pub use model::{
+    Budget, BudgetWindow, Credential, CredentialKind, Key, Limits, Model, OnLimit, Price, PriceTier, Provider,
+    RevokedSession, SNAPSHOT_FORMAT, ScopeKind, SessionTokenKey, Snapshot, Step, Target, Timeouts, UnknownPrice,
+    UnknownPricePolicy,
+};
+pub use problem::SnapshotProblem;
+pub use time::{DAY_S, Moment, civil_from_days, days_from_civil};
+pub use token::{CLOCK_TOLERANCE_S, SessionClaims, TOKEN_PREFIX, TokenProblem, claimed_key, verify_session_token};

@@ -1,0 +1,340 @@
+//! The snapshot as the control plane sends it. Mirrors `airside/dataplanes/snapshot.py`, which describes every field;
+//! unknown fields are ignored here.
+
+use std::fmt;
+
+use airside_protocols::Family;
+use serde::{Deserialize, Serialize};
+
+use crate::time::Moment;
+
+/// The newest format this gateway can read.
+pub const SNAPSHOT_FORMAT: u64 = 1;
+
+/// Which header carries the provider's secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialKind {
+    /// `authorization: Bearer`.
+    Bearer,
+    /// `x-api-key`.
+    XApiKey,
+    /// No credential at all.
+    None,
+}
+
+/// What the gateway presents to a provider. Its `Debug` shows no secret.
+#[derive(Clone, Deserialize)]
+pub struct Credential {
+    /// How it is sent.
+    pub kind: CredentialKind,
+    /// The value itself.
+    #[serde(default)]
+    pub secret: Option<String>,
+    /// In a snapshot from a file: the environment variable that holds it.
+    #[serde(default)]
+    pub env: Option<String>,
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Credential")
+            .field("kind", &self.kind)
+            .field("env", &self.env)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long the gateway waits for a provider.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(default)]
+pub struct Timeouts {
+    /// To open a connection, TLS included.
+    pub connect_ms: u64,
+    /// From the last request byte to the response head.
+    pub first_byte_ms: u64,
+    /// Between two chunks of a response body.
+    pub idle_ms: u64,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect_ms: 5_000,
+            first_byte_ms: 120_000,
+            idle_ms: 120_000,
+        }
+    }
+}
+
+/// One account at one vendor.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Provider {
+    /// The name that targets use.
+    pub name: String,
+    /// The wire it speaks.
+    pub protocol: Family,
+    /// What the vendor's own SDK takes.
+    pub base_url: String,
+    /// What the gateway shows it.
+    pub credential: Credential,
+    /// Sent with every call.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+    /// How long to wait for it.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+}
+
+/// Prices in nano-dollars per million tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceTier {
+    /// The tier holds for calls whose total input is above this.
+    #[serde(default)]
+    pub above_input_tokens: u64,
+    /// For input no cache had.
+    pub input_uncached: u64,
+    /// For input read from a cache.
+    pub cache_read: u64,
+    /// For input written to the five-minute cache.
+    pub cache_write_5m: u64,
+    /// For input written to the one-hour cache.
+    pub cache_write_1h: u64,
+    /// For output.
+    pub output: u64,
+}
+
+/// The tiers of one model, lowest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Price {
+    /// At least one.
+    pub tiers: Vec<PriceTier>,
+}
+
+/// One model at one provider.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Target {
+    /// Name of the provider.
+    pub provider: String,
+    /// The provider's own name of the model.
+    pub model: String,
+    /// `None`: `UnknownPrice` decides.
+    #[serde(default)]
+    pub price: Option<Price>,
+    /// Reserved for the answer when the request names no limit.
+    #[serde(default = "default_output")]
+    pub max_output_tokens: u64,
+    /// The model's context window: no call can take more input, so no hold is larger.
+    #[serde(default)]
+    pub max_input_tokens: Option<u64>,
+}
+
+const fn default_output() -> u64 {
+    32_000
+}
+
+/// One rule of a route.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Step {
+    /// The targets to try, in order.
+    pub to: Vec<Target>,
+}
+
+/// An alias and its route.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Model {
+    /// What agents call it.
+    pub name: String,
+    /// The first step that applies counts.
+    pub route: Vec<Step>,
+}
+
+/// A long-lived key, known by its SHA-256 only.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Key {
+    /// Its id.
+    pub key_id: String,
+    /// SHA-256 of the key, in lower-case hex.
+    pub sha256: String,
+    /// Whose it is.
+    pub project: String,
+    /// The agent it is for, if any.
+    #[serde(default)]
+    pub agent_id: Option<String>,
+    /// That agent's name.
+    #[serde(default)]
+    pub agent_name: Option<String>,
+    /// Aliases it may call; `None`: every one.
+    #[serde(default)]
+    pub models: Option<Vec<String>>,
+    /// From then on it is refused.
+    #[serde(default)]
+    pub expires_at: Option<Moment>,
+}
+
+/// The public half of a key that signs session tokens.
+#[derive(Debug, Clone, Deserialize)]
+pub struct SessionTokenKey {
+    /// Its id.
+    pub key_id: String,
+    /// 32 bytes, base64url without padding.
+    pub ed25519: String,
+}
+
+/// A session whose tokens are refused.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RevokedSession {
+    /// Its id.
+    pub session_id: String,
+    /// When its last token expires by itself.
+    pub until: Moment,
+}
+
+/// How often a budget starts afresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BudgetWindow {
+    /// Each minute.
+    Minute,
+    /// Each hour.
+    Hour,
+    /// Each day.
+    Day,
+    /// Each week, from Monday.
+    Week,
+    /// Each month.
+    Month,
+    /// Never.
+    Total,
+}
+
+/// What a budget limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScopeKind {
+    /// Everything an agent spends.
+    Agent,
+    /// Everything a session spends.
+    Session,
+}
+
+/// What happens to a caller whom a budget cannot cover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum OnLimit {
+    /// Its session waits until there is room.
+    #[default]
+    Park,
+    /// The call is refused, that is all.
+    Refuse,
+}
+
+/// A hard cap.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Budget {
+    /// Its id.
+    pub budget_id: String,
+    /// What it limits.
+    pub scope: ScopeKind,
+    /// Which one of those.
+    pub scope_id: String,
+    /// How much.
+    pub limit_nanousd: u64,
+    /// How often anew.
+    pub window: BudgetWindow,
+    /// And then.
+    #[serde(default)]
+    pub on_limit: OnLimit,
+}
+
+/// Refuse a target without a price, or bill it at a flat ceiling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownPricePolicy {
+    /// It is not called.
+    Refuse,
+    /// It is called and billed at `ceiling`.
+    Ceiling,
+}
+
+/// What to do with a target nobody has priced.
+#[derive(Debug, Clone, Deserialize)]
+pub struct UnknownPrice {
+    /// The choice.
+    pub policy: UnknownPricePolicy,
+    /// The price under `Ceiling`.
+    #[serde(default)]
+    pub ceiling: Option<Price>,
+}
+
+impl Default for UnknownPrice {
+    fn default() -> Self {
+        Self {
+            policy: UnknownPricePolicy::Refuse,
+            ceiling: None,
+        }
+    }
+}
+
+/// Bounds that hold for every caller.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Of a request body.
+    pub max_body_bytes: u64,
+    /// Longest wait for the first content.
+    pub startup_hold_ms: u64,
+    /// Most bytes held back until then.
+    pub startup_hold_bytes: u64,
+    /// A Retry-After up to this is waited out when no other target is left.
+    pub short_retry_after_ms: u64,
+    /// Calls at once.
+    pub max_concurrent_calls: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: 64 << 20,
+            startup_hold_ms: 20_000,
+            startup_hold_bytes: 64 << 10,
+            short_retry_after_ms: 2_000,
+            max_concurrent_calls: 4_096,
+        }
+    }
+}
+
+/// Everything the gateway needs to serve without asking anybody.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Snapshot {
+    /// The format it is written in.
+    pub format: u64,
+    /// Rises with each change.
+    pub version: u64,
+    /// When it was made.
+    pub compiled_at: Moment,
+    /// Who signs session tokens.
+    #[serde(default)]
+    pub session_token_keys: Vec<SessionTokenKey>,
+    /// Long-lived keys.
+    #[serde(default)]
+    pub keys: Vec<Key>,
+    /// Sessions that are over before their tokens are.
+    #[serde(default)]
+    pub revoked_sessions: Vec<RevokedSession>,
+    /// Where calls can go.
+    #[serde(default)]
+    pub providers: Vec<Provider>,
+    /// What can be called.
+    #[serde(default)]
+    pub models: Vec<Model>,
+    /// For targets without a price.
+    #[serde(default)]
+    pub unknown_price: UnknownPrice,
+    /// Hard caps.
+    #[serde(default)]
+    pub budgets: Vec<Budget>,
+    /// Bounds.
+    #[serde(default)]
+    pub limits: Limits,
+}

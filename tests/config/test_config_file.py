@@ -1,0 +1,127 @@
+"""What is wrong in a file is said with its place, its value and the next step."""
+
+from __future__ import annotations
+
+import pytest
+
+from airside.agents.harness_name import HarnessName
+from airside.config.file import Known, ParsedFile, check_references, parse_file
+from airside.errors import BadConfig
+from airside.routing.protocols import ProviderProtocol
+
+GOOD = """\
+project: payments
+providers:
+  anthropic: {protocol: anthropic, credential: env:ANTHROPIC_API_KEY}
+  local: {protocol: openai-chat, base_url: "http://127.0.0.1:8000/v1"}
+models:
+  coder:
+    route:
+      - to: [anthropic/claude-opus-5-5]
+  quick: local/qwen3
+environments:
+  sandboxed: {sandbox: bubblewrap, network: {allow: []}}
+agents:
+  nightly-fixer:
+    harness: claude-code
+    model: coder
+    environment: sandboxed
+    system: You fix failing tests.
+    tools:
+      builtin: {read: allow, edit: allow, bash: allow}
+budgets:
+  - {scope: "agent:nightly-fixer", limit_usd: 5.00, window: day, on_limit: park}
+"""
+
+FAMILIES = {
+    HarnessName.CLAUDE_CODE: (ProviderProtocol.ANTHROPIC,),
+    HarnessName.CODEX: (ProviderProtocol.OPENAI_RESPONSES,),
+    HarnessName.OPENCODE: tuple(ProviderProtocol),
+    HarnessName.SCRIPTED: tuple(ProviderProtocol),
+}
+
+
+def problems(text: str) -> str:
+    with pytest.raises(BadConfig) as raised:
+        check(parse_file(text, "airside.yaml"))
+    return raised.value.message
+
+
+def check(parsed: ParsedFile) -> None:
+    content = parsed.content
+    known = Known(content.providers, content.models, content.environments, content.agents)
+    check_references(parsed, known, FAMILIES)
+
+
+def test_the_file_of_the_design_is_taken() -> None:
+    parsed = parse_file(GOOD, "airside.yaml")
+    check(parsed)
+    assert parsed.content.models["quick"].targets == [("local", "qwen3")]
+    assert parsed.content.providers["anthropic"].url == "https://api.anthropic.com"
+
+
+def test_an_empty_file_asks_for_nothing() -> None:
+    check(parse_file("", "airside.yaml"))
+    check(parse_file("# nothing\n", "airside.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("    harness: claude-code", "    harness: cloud-code"), "airside.yaml:14: agents.nightly-fixer.harness: "),
+        (("    model: coder", "    model: codr"), "airside.yaml:15: agent 'nightly-fixer' uses model 'codr'"),
+        (("    system:", "    sistem:"), "airside.yaml:17: agents.nightly-fixer.sistem: there is no such field"),
+        (("harness: claude-code", "harness: codex"), "airside.yaml:15: agent 'nightly-fixer' runs on codex"),
+        (("environment: sandboxed", "environment: box"), "airside.yaml:16: agent 'nightly-fixer' runs in"),
+        (("to: [anthropic/", "to: [antropic/"), "airside.yaml:7: model 'coder' goes to antropic/claude-opus-5-5"),
+        (("agent:nightly-fixer", "agent:nobody"), "airside.yaml:21: a budget limits agent 'nobody'"),
+        (("window: day", "window: fortnight"), "airside.yaml:21: budgets.0.window: "),
+        (("bash: allow", "bash: ask"), "airside.yaml:19: agents.nightly-fixer.tools.builtin: nobody can be asked"),
+        (("allow: []", "allow: [example.com]"), "airside.yaml:11: environments.sandboxed.network: sandboxes have no"),
+        (("to: [anthropic/claude-opus-5-5]", "to: [claude-opus-5-5]"), "airside.yaml:8: models.coder.route.0.to: "),
+        (("http://127.0.0.1:8000/v1", "ftp://x"), "airside.yaml:4: providers.local.base_url: a base URL starts with"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(change: tuple[str, str], expected: str) -> None:
+    assert expected in problems(GOOD.replace(*change))
+
+
+def test_a_near_miss_is_suggested() -> None:
+    assert "Did you mean 'coder'?" in problems(GOOD.replace("    model: coder", "    model: codr"))
+    assert "Did you mean 'system'?" in problems(GOOD.replace("    system:", "    sistem:"))
+
+
+def test_every_problem_is_reported_at_once() -> None:
+    text = GOOD.replace("    model: coder", "    model: codr").replace("agent:nightly-fixer", "agent:nobody")
+    assert problems(text).count("airside.yaml:") == 2
+
+
+def test_a_secret_in_the_file_is_refused_and_not_repeated() -> None:
+    said = problems(GOOD.replace("env:ANTHROPIC_API_KEY", "sk-ant-secret"))
+    assert "airside.yaml:3" in said
+    assert "never the secret itself" in said
+    assert "sk-ant-secret" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("agents:\n  a: [\n", "airside.yaml:3: this is no YAML"),
+        ("a: 1\na: 2\n", "airside.yaml:2: 'a' stands here a second time"),
+        ("- a\n- b\n", "airside.yaml:1: the file is no mapping"),
+        ("agents: {a: {harness: codex}}\n", "airside.yaml:1: agents.a.model: field required"),
+        ("agents: !!python/object:os.system {}\n", "airside.yaml:1: the tag tag:yaml.org,2002:python"),
+        ("agent: 1\n", "Did you mean 'agents'?"),
+        ("x: 2026-13-45\n", "airside.yaml:1: '2026-13-45' cannot be read"),
+        ("\x00", "this is no YAML"),
+    ],
+)
+def test_text_that_is_no_configuration_is_refused(text: str, expected: str) -> None:
+    assert expected in problems(text)
+
+
+def test_a_file_that_explodes_is_refused() -> None:
+    bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+    for previous, name in zip("abcdefg", "bcdefgh", strict=True):
+        bomb += f"{name}: &{name} [{', '.join([f'*{previous}'] * 10)}]\n"
+    assert "expands to more than" in problems(bomb)

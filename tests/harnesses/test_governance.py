@@ -1,0 +1,120 @@
+"""What an agent may do is what it was granted, whatever its repository says."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from harness_lab import ALL_ALLOWED, HARNESSES, Lab, calls, said, scripted
+from hostile_repository import write_hostile_home, write_hostile_repository
+
+from airside.harnesses.contract import BuiltinTool, HarnessFailed, Permission, ToolResult, TurnEnd
+from airside.sandboxes.contract import GatewayAddress, SandboxSpec
+from airside.sandboxes.process import ProcessDriver
+
+# What each tool is called by each harness, as models see it.
+READ, EDIT, BASH, WEB = BuiltinTool.READ, BuiltinTool.EDIT, BuiltinTool.BASH, BuiltinTool.WEB
+NAMES = {
+    "claude-code": {READ: "Read", EDIT: "Write", BASH: "Bash", WEB: "WebFetch"},
+    "codex": {READ: "view_image", BASH: "exec_command", WEB: "web_search"},
+    "opencode": {READ: "read", EDIT: "write", BASH: "bash", WEB: "webfetch"},
+    "scripted": {READ: "read", EDIT: "write", BASH: "bash"},
+}
+
+
+def offered(lab: Lab) -> set[str]:
+    """The tools in the last request to the model."""
+    tools = lab.models.requests()[-1].json.get("tools") or []
+    return {tool.get("name") or tool.get("function", {}).get("name") or tool["type"] for tool in tools}
+
+
+async def test_a_hostile_repository_changes_nothing(lab: Lab, harness: str) -> None:
+    write_hostile_repository(lab.paths.workspace)
+    talk = await lab.start(harness)
+    steps = """
+- calls:
+    - bash: "(setsid python3 decoy.py >/dev/null 2>&1 &) ; until test -e decoy-listens; do sleep 0.01; done; env"
+- calls:
+    - bash: cat PLANTED.md >/dev/null; ls
+- say: Nothing happened.
+"""
+    events = await talk.turn(scripted(steps))
+    assert said(events) == ["Nothing happened."]
+    await talk.turn(scripted("- say: A second turn."))
+    await talk.running.close()
+    assert [place.name for place in lab.paths.workspace.iterdir() if place.name.startswith("canary")] == []
+    [environment, _] = [event.text for event in events if isinstance(event, ToolResult)]
+    assert "CLAUDE_CANARY" not in environment
+    assert "9321" not in environment
+    # Two of them hand the token on to commands; it opens nothing but the gateway.
+    assert ("air_session_token" in environment) == (harness in {"claude-code", "opencode"})
+    everything = b"".join(request.body for request in lab.models.requests())
+    assert b"PLANTED-" not in everything
+    assert {request.key for request in lab.models.requests()} == {"air_session_token"}
+
+
+async def test_the_projects_own_instructions_are_heard(lab: Lab, harness: str) -> None:
+    if harness == "scripted":
+        pytest.skip("our small agent reads no instruction files")
+    write_hostile_repository(lab.paths.workspace)
+    talk = await lab.start(harness)
+    await talk.turn(scripted("- say: Heard."))
+    # Codex is told to read the file; the others read it by themselves.
+    words = b"holds a file AGENTS.md" if harness == "codex" else b"THE-PROJECTS-OWN-WORDS"
+    assert words in lab.models.requests()[-1].body
+
+
+async def test_settings_that_were_left_in_home_change_nothing(lab: Lab, harness: str) -> None:
+    write_hostile_home(lab.paths.home)
+    talk = await lab.start(harness)
+    assert said(await talk.turn(scripted("- calls:\n    - bash: env\n- say: Nothing."))) == ["Nothing."]
+    await talk.running.close()
+    assert [place.name for place in lab.paths.workspace.iterdir()] == []
+    everything = b"".join(request.body for request in lab.models.requests())
+    assert b"PLANTED-" not in everything
+    assert {request.key for request in lab.models.requests()} == {"air_session_token"}
+
+
+async def test_a_tool_that_is_denied_is_not_there(lab: Lab, harness: str) -> None:
+    talk = await lab.start(harness, builtin={**ALL_ALLOWED, BASH: Permission.DENY})
+    name = NAMES[harness][BASH]
+    # The model calls it all the same, by the name and the arguments it knows.
+    given = "{cmd: touch canary}" if harness == "codex" else "{command: touch canary}"
+    steps = f"- calls:\n    - tool: {{name: {name}, input: {given}, even_if_not_offered: true}}\n- say: Well."
+    events = await talk.turn(scripted(steps))
+    assert {NAMES[harness][tool] for tool in (READ, EDIT) if tool in NAMES[harness]} <= offered(lab)
+    assert not {name, NAMES[harness].get(WEB)} & offered(lab)
+    assert events[-1].reason is TurnEnd.END_TURN
+    assert not (lab.paths.workspace / "canary").exists()
+
+
+def test_a_tool_is_granted_only_by_a_cell_that_allows_it(lab: Lab) -> None:
+    cells = {READ: Permission.ALLOW, EDIT: Permission.ASK, BASH: Permission.DENY}
+    spec = lab.spec("scripted", builtin=cells)
+    assert [tool for tool in BuiltinTool if spec.may_use(tool)] == [READ]
+
+
+async def test_editing_that_is_denied_leaves_the_files_alone(lab: Lab, harness: str) -> None:
+    (lab.paths.workspace / "kept").write_text("as it was\n")
+    talk = await lab.start(harness, builtin={**ALL_ALLOWED, BuiltinTool.EDIT: Permission.DENY})
+    events = await talk.turn(
+        scripted(
+            "- calls:\n    - bash: cat kept\n"
+            "- calls:\n    - edit: {path: kept, old: as it was, new: changed}\n- say: Tried."
+        )
+    )
+    assert (lab.paths.workspace / "kept").read_text() == "as it was\n"
+    assert events[-1].reason is TurnEnd.END_TURN
+    reading, *changing = calls(events)
+    assert "as it was" in reading[1].text
+    assert all(result.is_error for _, result in changing)
+
+
+@pytest.mark.harness
+async def test_codex_refuses_a_home_under_tmp_and_says_what_to_do(lab: Lab) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as home:
+        paths = replace(lab.paths, home=Path(home))
+        spec = SandboxSpec(lab.session_id, paths, GatewayAddress(lab.models.url))
+        with pytest.raises(HarnessFailed, match="HOME under /tmp") as refused:
+            await HARNESSES["codex"].start(lab.spec("codex"), ProcessDriver().build(spec))
+    assert refused.value.hint == "choose a data directory elsewhere, or the sandbox `bubblewrap`"
