@@ -13,8 +13,7 @@ from airside.events import JsonObject
 from airside.ids import SessionId
 from airside.routing.protocols import ProviderProtocol
 from airside.sandboxes.contract import Sandbox
-from airside.tools.grants import BuiltinTool as BuiltinTool  # noqa: PLC0414
-from airside.tools.grants import Permission as Permission  # noqa: PLC0414
+from airside.tools.grants import BuiltinTool, Permission
 
 
 class HarnessFailed(Unavailable):

@@ -7,9 +7,8 @@ readers never wait for it (WAL). Not for queries: those live with their nouns.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,8 @@ from sqlalchemy import event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from airside.errors import BadInput, Unavailable
+from airside.storage.sqlite import configure_connection, explained, revision_of
 
-BUSY_TIMEOUT_MS = 30_000
 HEAD_REVISION = "0001"  # the newest file in migrations/versions
 
 
@@ -61,7 +59,7 @@ class Database:
             async with self._readers.connect() as connection, connection.begin():
                 yield connection
         except DatabaseError as error:
-            raise _explained(error, self._path) from error
+            raise explained(error, self._path) from error
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -70,7 +68,7 @@ class Database:
             async with self._turn_to_write, self._writer.connect() as connection, connection.begin():
                 yield connection
         except DatabaseError as error:
-            raise _explained(error, self._path) from error
+            raise explained(error, self._path) from error
 
     @asynccontextmanager
     async def watch(self) -> AsyncIterator[Watch]:
@@ -95,52 +93,7 @@ def prepare_database(path: Path) -> None:
         try:
             migrate(path)
         except DatabaseError as error:
-            raise _explained(error, path) from error
-
-
-def revision_of(path: Path) -> str | None:
-    """The schema that the file holds; None for a file that is not there or holds none yet.
-
-    Raises `BadInput` if it is no database, or a damaged one.
-    """
-    if not path.exists():
-        return None
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        try:
-            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
-            row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if table else None
-        except sqlite3.DatabaseError as error:
-            raise _damaged(path, str(error)) from error
-    if verdict != "ok":
-        raise _damaged(path, str(verdict))
-    return str(row[0]) if row else None
-
-
-def _damaged(path: Path, detail: str) -> BadInput:
-    return BadInput(
-        f"the database {path} is damaged: {detail}",
-        code="database_damaged",
-        hint="Nothing was changed. Restore the data directory from a backup, or move it aside and start afresh.",
-    )
-
-
-def _explained(error: DatabaseError, path: Path) -> BadInput | Unavailable:
-    """SQLite's own words with our code and a next step."""
-    cause = error.orig
-    detail = str(cause)
-    damaged = isinstance(cause, sqlite3.DatabaseError) and cause.sqlite_errorcode in {
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_NOTADB,
-    }
-    if damaged:
-        return _damaged(path, detail)
-    full = isinstance(cause, sqlite3.DatabaseError) and cause.sqlite_errorcode == sqlite3.SQLITE_FULL
-    if full:
-        return Unavailable(
-            f"the disk that holds {path} is full", code="disk_full", hint="Free some space; no restart is needed."
-        )
-    return Unavailable(f"the database {path} did not take this: {detail}", code="database_unavailable")
+            raise explained(error, path) from error
 
 
 def _engine(path: Path, *, begin: str) -> AsyncEngine:
@@ -152,17 +105,3 @@ def _engine(path: Path, *, begin: str) -> AsyncEngine:
 
     event.listen(engine.sync_engine, "begin", emit_begin)
     return engine
-
-
-def configure_connection(connection: Any, _record: object) -> None:
-    # The driver's own transaction control is switched off: it would begin late, and a late writer can deadlock.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        f"busy_timeout={BUSY_TIMEOUT_MS}",
-        "foreign_keys=ON",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()

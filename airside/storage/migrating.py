@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.pool import NullPool
 
 from airside.errors import BadInput
-from airside.storage.database import configure_connection, revision_of
+from airside.storage.sqlite import configure_connection, revision_of
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

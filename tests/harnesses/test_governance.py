@@ -8,9 +8,10 @@ import pytest
 from harness_lab import ALL_ALLOWED, HARNESSES, Lab, calls, said, scripted
 from hostile_repository import write_hostile_home, write_hostile_repository
 
-from airside.harnesses.contract import BuiltinTool, HarnessFailed, Permission, ToolResult, TurnEnd
+from airside.harnesses.contract import HarnessFailed, ToolResult, TurnEnd
 from airside.sandboxes.contract import GatewayAddress, SandboxSpec
 from airside.sandboxes.process import ProcessDriver
+from airside.tools.grants import BuiltinTool, Permission
 
 # What each tool is called by each harness, as models see it.
 READ, EDIT, BASH, WEB = BuiltinTool.READ, BuiltinTool.EDIT, BuiltinTool.BASH, BuiltinTool.WEB

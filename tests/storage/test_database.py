@@ -15,8 +15,9 @@ from sqlalchemy import create_engine, func, insert, select
 
 from airside.errors import BadInput
 from airside.ids import ProjectId
-from airside.storage.database import HEAD_REVISION, Database, prepare_database, revision_of
+from airside.storage.database import HEAD_REVISION, Database, prepare_database
 from airside.storage.migrating import MIGRATIONS
+from airside.storage.sqlite import revision_of
 from airside.storage.tables import metadata, projects
 from airside.testing.clock import START
 

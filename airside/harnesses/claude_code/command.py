@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from airside.harnesses.contract import BuiltinTool, HarnessSpec
+from airside.harnesses.contract import HarnessSpec
 from airside.harnesses.own_settings import forgetting
 from airside.sandboxes.contract import Sandbox
+from airside.tools.grants import BuiltinTool
 
 _TOOLS = {
     BuiltinTool.READ: ("Read", "Glob", "Grep"),

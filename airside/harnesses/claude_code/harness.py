@@ -18,7 +18,6 @@ from airside.harnesses.contract import (
     HarnessFailed,
     HarnessSpec,
     NativeSessionLost,
-    Permission,
     Retrying,
     Started,
     TurnEnd,
@@ -30,6 +29,7 @@ from airside.harnesses.reports import Reports, describe_death, report_death
 from airside.harnesses.starting import wait_until_up
 from airside.routing.protocols import ProviderProtocol
 from airside.sandboxes.contract import Sandbox, SandboxProcess
+from airside.tools.grants import Permission
 
 NAME = "claude-code"
 

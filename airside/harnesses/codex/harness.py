@@ -12,12 +12,10 @@ from airside.harnesses.codex.messages import events_of, status_of
 from airside.harnesses.codex.rollout import SESSION_FILES, holds_input, holds_session
 from airside.harnesses.codex.settings import command, conversation, environment
 from airside.harnesses.contract import (
-    BuiltinTool,
     HarnessEvent,
     HarnessFailed,
     HarnessSpec,
     NativeSessionLost,
-    Permission,
     Started,
     TurnEnd,
     TurnEnded,
@@ -28,6 +26,7 @@ from airside.harnesses.reports import Reports, describe_death, report_death
 from airside.harnesses.starting import wait_until_up
 from airside.routing.protocols import ProviderProtocol
 from airside.sandboxes.contract import Sandbox, SandboxProcess
+from airside.tools.grants import BuiltinTool, Permission
 
 NAME = "codex"
 

@@ -10,9 +10,10 @@ import json
 from collections.abc import Mapping, Sequence
 
 from airside.events import JsonObject
-from airside.harnesses.contract import BuiltinTool, HarnessSpec
+from airside.harnesses.contract import HarnessSpec
 from airside.harnesses.own_settings import forgetting
 from airside.sandboxes.contract import Sandbox
+from airside.tools.grants import BuiltinTool
 
 _PROVIDER = "airside"
 _TOKEN_VARIABLE = "AIRSIDE_TOKEN"  # noqa: S105

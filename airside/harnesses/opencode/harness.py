@@ -15,7 +15,6 @@ from airside.harnesses.contract import (
     HarnessFailed,
     HarnessSpec,
     NativeSessionLost,
-    Permission,
     Started,
     TurnEnd,
     TurnEnded,
@@ -29,6 +28,7 @@ from airside.harnesses.reports import Reports, describe_death, report_death
 from airside.harnesses.starting import wait_until_up
 from airside.routing.protocols import ProviderProtocol
 from airside.sandboxes.contract import Sandbox, SandboxProcess
+from airside.tools.grants import Permission
 
 NAME = "opencode"
 

@@ -7,10 +7,11 @@ import secrets
 from collections.abc import Sequence
 
 from airside.events import JsonObject
-from airside.harnesses.contract import BuiltinTool, HarnessSpec
+from airside.harnesses.contract import HarnessSpec
 from airside.harnesses.own_settings import forgetting
 from airside.routing.protocols import ProviderProtocol
 from airside.sandboxes.contract import Sandbox
+from airside.tools.grants import BuiltinTool
 
 PROVIDER = "airside"
 USER = "opencode"  # whom its server knows

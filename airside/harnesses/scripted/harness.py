@@ -11,14 +11,12 @@ from typing import Literal
 from airside.errors import Conflict
 from airside.events import JsonObject
 from airside.harnesses.contract import (
-    BuiltinTool,
     HarnessEvent,
     HarnessFailed,
     HarnessSpec,
     Message,
     MessageDelta,
     NativeSessionLost,
-    Permission,
     Retrying,
     Started,
     Thinking,
@@ -34,6 +32,7 @@ from airside.harnesses.reports import Reports, describe_death, report_death
 from airside.harnesses.starting import wait_until_up
 from airside.routing.protocols import ProviderProtocol
 from airside.sandboxes.contract import Sandbox, SandboxProcess
+from airside.tools.grants import BuiltinTool, Permission
 
 NAME = "scripted"
 
