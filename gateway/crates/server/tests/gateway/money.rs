@@ -67,6 +67,8 @@ fn calls_at_the_same_time_never_pass_the_cap() {
         caller.send("/v1/messages", REQUEST.as_bytes());
     }
     provider.wait_for_requests(5);
+    // Room is made by a settled call, rightly: all others must have been refused before the first one settles.
+    assert_eq!(place.journal(35).len(), 35);
     gate.open();
     let answered = callers
         .iter_mut()
