@@ -129,7 +129,7 @@ class Supervised:
     async def _start_again(self) -> None:
         try:
             await self.start()
-        except (Unavailable, ValueError) as error:
+        except (AirsideError, ValueError) as error:
             logger.error("process did not come up again", role=self.role.name, reason=str(error))  # noqa: TRY400
 
     async def stop(self) -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 console = Console(highlight=False, soft_wrap=True)
+_WIDE = 240  # columns of a table that goes to a file or a program: nothing is broken over lines there
 
 
 def plain(text: object, most: int | None = None) -> str:
@@ -32,17 +33,20 @@ def show_json(value: Any) -> None:
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-    """A table, or a sentence if it has no rows. A column whose name ends in `>` is set flush right."""
+    """A table, or a sentence if it has no rows. A column whose name ends in `>` is set flush right; the first, which says
+    what a row is about, is never broken.
+    """
     rows = list(rows)
     if not rows:
         show(empty, "dim")
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column.rstrip(">"), justify="right" if column.endswith(">") else "left", overflow="fold")
+    for number, column in enumerate(columns):
+        side = "right" if column.endswith(">") else "left"
+        table.add_column(column.rstrip(">"), justify=side, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*(Text(plain("" if cell is None else cell)) for cell in row))
-    console.print(table)
+    console.print(table, width=None if console.is_terminal else _WIDE)
 
 
 def dollars(nanousd: int) -> str:

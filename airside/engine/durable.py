@@ -20,8 +20,13 @@ from sqlalchemy import create_engine, event
 from airside.clock import Clock
 from airside.engine.engine import Handler
 from airside.ids import ExecutorId
+from airside.storage.sqlite import refuse_damaged
 
 _APPLICATION = "airside"
+_REMAKE = (
+    "Nothing was changed. This file holds only what is queued: move it aside, and it is made anew from the sessions "
+    "themselves."
+)
 _APPLICATION_VERSION = "airside-1"  # names the meaning of stored work, not the release; see docs/decisions
 _QUEUE = "work"
 _POLL_S = 0.1
@@ -51,6 +56,7 @@ class DurableQueue:
     """Enqueues work and runs none: for the control plane. Makes the file if it is missing."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
+        refuse_damaged(path, _REMAKE)
         DBOS.migrate(f"sqlite:///{path}")
         self._client = DBOSClient(system_database_engine=_engine(path, clock), retry_connection_errors=False)
 
@@ -74,6 +80,7 @@ class DurableExecutor:
 
     def __init__(self, path: Path, clock: Clock, executor_id: ExecutorId) -> None:
         self._clock = clock
+        refuse_damaged(path, _REMAKE)
         DBOS(
             config=DBOSConfig(
                 name=_APPLICATION,

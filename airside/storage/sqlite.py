@@ -15,6 +15,7 @@ from sqlalchemy.exc import DatabaseError
 from airside.errors import BadInput, Unavailable
 
 BUSY_TIMEOUT_MS = 30_000
+_RESTORE = "Nothing was changed. Restore the data directory from a backup, or move it aside and start afresh."
 
 
 def configure_connection(connection: Any, _record: object) -> None:
@@ -39,16 +40,28 @@ def revision_of(path: Path) -> str | None:
     """
     if not path.exists():
         return None
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        try:
-            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
-            row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if table else None
-        except sqlite3.DatabaseError as error:
-            raise _damaged(path, str(error)) from error
-    if verdict != "ok":
-        raise _damaged(path, str(verdict))
+    refuse_damaged(path)
+    with closing(_reader(path)) as connection:
+        table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if table else None
     return str(row[0]) if row else None
+
+
+def refuse_damaged(path: Path, hint: str = _RESTORE) -> None:
+    """Raise `BadInput` with this hint if there is a file and it is no database, or a damaged one. Changes nothing."""
+    if not path.exists():
+        return
+    with closing(_reader(path)) as connection:
+        try:
+            verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        except sqlite3.DatabaseError as error:
+            raise _damaged(path, str(error), hint) from error
+    if verdict != "ok":
+        raise _damaged(path, verdict, hint)
+
+
+def _reader(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{path}?mode=ro", uri=True)
 
 
 def explained(error: DatabaseError, path: Path) -> BadInput | Unavailable:
@@ -60,7 +73,7 @@ def explained(error: DatabaseError, path: Path) -> BadInput | Unavailable:
         sqlite3.SQLITE_NOTADB,
     }
     if damaged:
-        return _damaged(path, detail)
+        return _damaged(path, detail, _RESTORE)
     full = isinstance(cause, sqlite3.DatabaseError) and cause.sqlite_errorcode == sqlite3.SQLITE_FULL
     if full:
         return Unavailable(
@@ -69,9 +82,5 @@ def explained(error: DatabaseError, path: Path) -> BadInput | Unavailable:
     return Unavailable(f"the database {path} did not take this: {detail}", code="database_unavailable")
 
 
-def _damaged(path: Path, detail: str) -> BadInput:
-    return BadInput(
-        f"the database {path} is damaged: {detail}",
-        code="database_damaged",
-        hint="Nothing was changed. Restore the data directory from a backup, or move it aside and start afresh.",
-    )
+def _damaged(path: Path, detail: str, hint: str) -> BadInput:
+    return BadInput(f"the database {path} is damaged: {detail}", code="database_damaged", hint=hint)

@@ -30,8 +30,11 @@ def test_bad_usage_is_named_and_leaves_with_2(tmp_path: Path) -> None:
         (("--data", str(tmp_path), "--control", "http://127.0.0.1:1", "--join-token-file", "/nowhere"), "/nowhere"),
     ):
         refused = run_to_end(*arguments)
-        assert (refused.returncode, refused.stdout) == (2, "")
+        assert refused.returncode == 2
         assert words in refused.stderr
+        # Whoever started it reads the reason in place of the ready line.
+        error = json.loads(refused.stdout)["error"]
+        assert (error["code"], error["bad_input"]) == ("bad_usage", True)
 
 
 def test_a_taken_port_is_named_with_the_option_and_leaves_with_1(tmp_path: Path, control: ControlPlane) -> None:
@@ -46,6 +49,7 @@ def test_a_taken_port_is_named_with_the_option_and_leaves_with_1(tmp_path: Path,
     assert refused.returncode == 1
     assert f"port {port} is taken" in refused.stderr
     assert "--listen" in refused.stderr
+    assert json.loads(refused.stdout)["error"]["code"] == "port_taken"
 
 
 def test_a_broken_snapshot_file_is_named_and_leaves_with_1(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -36,20 +36,34 @@ use crate::vault::write_private;
 /// How long the last records may take to reach the control plane when the gateway stops.
 const LAST_DELIVERY: Duration = Duration::from_secs(3);
 
-/// Why the gateway did not start; a sentence for people.
+/// Why the gateway did not start: a sentence for people and a code for programs.
 #[derive(Debug)]
-pub struct StartFault(pub String);
+pub struct StartFault {
+    /// Stable.
+    pub code: &'static str,
+    /// Names what to change.
+    pub sentence: String,
+}
+
+impl StartFault {
+    fn new(sentence: String) -> Self {
+        Self {
+            code: "gateway_not_started",
+            sentence,
+        }
+    }
+}
 
 impl fmt::Display for StartFault {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
+        out.write_str(&self.sentence)
     }
 }
 
 impl std::error::Error for StartFault {}
 
 fn fault(what: &str) -> impl Fn(io::Error) -> StartFault + '_ {
-    move |error| StartFault(format!("{what}: {error}"))
+    move |error| StartFault::new(format!("{what}: {error}"))
 }
 
 /// Run the command line: serve until SIGTERM or SIGINT and return the exit code.
@@ -63,15 +77,21 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
         }
         Ok(Command::Serve(options)) => match serve_until_told(*options) {
             Ok(()) => 0,
-            Err(fault) => complain(&fault.0, 1),
+            Err(fault) => complain(fault.code, &fault.sentence, 1),
         },
-        Err(BadUsage(sentence)) => complain(&sentence, 2),
+        Err(BadUsage(sentence)) => complain("bad_usage", &sentence, 2),
     }
 }
 
-fn complain(sentence: &str, code: i32) -> i32 {
+/// Tell people, and whoever started this process and reads its first line instead of the ready line.
+fn complain(code: &str, sentence: &str, exit_code: i32) -> i32 {
     let _ = writeln!(io::stderr(), "airside gateway: {sentence}");
-    code
+    let mut out = io::stdout();
+    if !out.is_terminal() {
+        let error = json!({"code": code, "message": sentence, "hint": null, "bad_input": exit_code == 2});
+        let _ = writeln!(out, "{}", json!({ "error": error }));
+    }
+    exit_code
 }
 
 fn serve_until_told(options: Options) -> Result<(), StartFault> {
@@ -149,7 +169,8 @@ fn start_with<T>(options: Options, first: impl FnOnce() -> io::Result<T>) -> Res
         stop.clone(),
     ));
     if let Some(path) = &options.socket {
-        let listener = bind_unix(path).map_err(|error| StartFault(format!("--socket {}: {error}", path.display())))?;
+        let listener =
+            bind_unix(path).map_err(|error| StartFault::new(format!("--socket {}: {error}", path.display())))?;
         tasks.spawn(accept_unix(listener, Arc::clone(&workers), Arc::clone(&gateway), stop));
     }
     let done = first().map_err(fault("cannot listen for signals"))?;
@@ -191,10 +212,10 @@ fn own_directory(data: &Path) -> Result<fs::File, StartFault> {
         .map_err(fault(&format!("--data {place}")))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(fs::TryLockError::WouldBlock) => Err(StartFault(format!(
+        Err(fs::TryLockError::WouldBlock) => Err(StartFault::new(format!(
             "--data {place} is in use by another gateway: give each its own directory"
         ))),
-        Err(fs::TryLockError::Error(error)) => Err(StartFault(format!("--data {place}: cannot lock it: {error}"))),
+        Err(fs::TryLockError::Error(error)) => Err(StartFault::new(format!("--data {place}: cannot lock it: {error}"))),
     }
 }
 
@@ -218,7 +239,7 @@ fn assemble(options: &Options, clock: Arc<dyn Clock>, log: Log) -> Result<Arc<Ga
     let place = format!("--data {}", data.display());
     let id = identify(data, &*clock).map_err(fault(&place))?;
     let opened = Spool::open(&data.join("journal"), SpoolOptions::of_size(options.spool_bytes));
-    let (spool, recovered) = opened.map_err(|fault| StartFault(format!("{place}: {fault}")))?;
+    let (spool, recovered) = opened.map_err(|fault| StartFault::new(format!("{place}: {fault}")))?;
     if recovered.lost > 0 {
         log.warn("calls_were_lost", json!({"count": recovered.lost}));
     }
@@ -257,7 +278,7 @@ fn begin_supply(
                 let client = ControlClient::new(url, token.clone(), tasks.clone());
                 client
                     .map(Arc::new)
-                    .map_err(|problem| StartFault(format!("--control: {problem}")))
+                    .map_err(|problem| StartFault::new(format!("--control: {problem}")))
             };
             last_good(gateway, join_token);
             let (polling, asking, sending) = (client(join_token)?, client(join_token)?, client(join_token)?);
@@ -272,7 +293,7 @@ fn begin_supply(
         }
         Source::File(path) => {
             let following = follow_file(Arc::clone(gateway), path, stop.clone());
-            tasks.spawn(following.map_err(|detail| StartFault(format!("--snapshot: {detail}")))?);
+            tasks.spawn(following.map_err(|detail| StartFault::new(format!("--snapshot: {detail}")))?);
             if let Desk::Own(books) = &gateway.desk {
                 tasks.spawn(keep_locally(Arc::clone(gateway), Arc::clone(books), stop.clone()));
             }
@@ -292,7 +313,7 @@ fn refuse_open_door(options: &Options, gateway: &Gateway) -> Result<(), StartFau
     if can_authenticate || options.listen.ip().is_loopback() {
         return Ok(());
     }
-    Err(StartFault(format!(
+    Err(StartFault::new(format!(
         "--listen {}: the snapshot has no keys, so nobody could be let in; serve on 127.0.0.1 or add keys",
         options.listen
     )))
@@ -302,11 +323,14 @@ async fn bind_tcp(address: SocketAddr) -> Result<TcpListener, StartFault> {
     TcpListener::bind(address).await.map_err(|error| {
         let port = address.port();
         match error.kind() {
-            io::ErrorKind::AddrInUse => StartFault(format!(
-                "port {port} is taken: stop what listens there, or choose another with --listen {}:PORT",
-                address.ip()
-            )),
-            _ => StartFault(format!("--listen {address}: {error}")),
+            io::ErrorKind::AddrInUse => StartFault {
+                code: "port_taken",
+                sentence: format!(
+                    "port {port} is taken: stop what listens there, or choose another with --listen {}:PORT",
+                    address.ip()
+                ),
+            },
+            _ => StartFault::new(format!("--listen {address}: {error}")),
         }
     })
 }

@@ -1,0 +1,246 @@
+"""The command line against one running `airside up --simulated`: what people read, what scripts parse, how it ends."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import rmtree
+
+import pytest
+import yaml
+from airside_command import Said, Up, airside
+from airside_system import make_repository, script
+
+pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("command-line")]
+
+RESULT_KEYS = {
+    "session_id", "status", "stop_reason", "text", "model_calls", "tool_calls", "cost_usd", "usage", "duration_ms",
+    "patch",
+}  # fmt: skip
+ANY_PORTS = ("--port", "0", "--gateway-port", "0", "--simulated-port", "0")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Up]:
+    root = Path(__file__).parents[2] / ".cache" / "system-tests"
+    root.mkdir(parents=True, exist_ok=True)
+    home = Path(tempfile.mkdtemp(dir=root))
+    running = Up(home, "--simulated", *ANY_PORTS)
+    yield running
+    running.stop()
+    rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def result(server: Up) -> Said:
+    repository = make_repository(server.home / "repository", {"a.txt": "one\n"})
+    steps = script({"calls": [{"edit": {"path": "a.txt", "old": "one", "new": "two"}}]}, {"say": "Changed."})
+    return server.airside("run", "scripted", steps, "--repository", str(repository), "--json")
+
+
+def test_the_first_line_says_where_everything_is(server: Up) -> None:
+    assert set(server.ready) == {"url", "gateway_url", "token", "data", "simulated_url"}
+    assert server.ready["data"] == str(server.home / "data")
+    status = server.airside("agents", "list", "--json")
+    assert status.code == 0, status.errors
+
+
+def test_each_process_shows_its_role(server: Up) -> None:
+    assert set(server.children()) == {"control", "worker", "gateway", "simulated"}
+
+
+def test_run_ends_with_one_line_that_says_it_all(result: Said) -> None:
+    assert result.code == 0, result.errors
+    assert set(result.last) == RESULT_KEYS
+    assert (result.last["status"], result.last["stop_reason"], result.last["text"]) == ("idle", "end_turn", "Changed.")
+    assert (result.last["model_calls"], result.last["tool_calls"]) == (2, 1)
+    assert float(result.last["cost_usd"]) > 0
+    assert "-one\n+two\n" in result.last["patch"]
+
+
+def test_run_shows_people_the_transcript(server: Up) -> None:
+    said = server.airside("run", "scripted", script({"say": "Hello there."}))
+    assert said.code == 0
+    assert "Hello there." in said.out
+    assert "model call" in said.out
+
+
+def test_a_run_that_fails_ends_with_1(server: Up) -> None:
+    said = server.airside("run", "scripted", "x", "--repository", "http://127.0.0.1:1/none.git", "--json")
+    assert said.code == 1
+    assert said.last["stop_reason"] == "retries_exhausted"
+
+
+def test_a_repository_that_is_not_there_is_bad_usage(server: Up) -> None:
+    said = server.airside("run", "scripted", "x", "--repository", str(server.home / "nowhere"))
+    assert said.code == 2
+    assert str(server.home / "nowhere") in said.errors
+
+
+def test_sessions_are_listed_and_shown(server: Up, result: Said) -> None:
+    session = result.last["session_id"]
+    listed = server.airside("sessions", "list", "--json")
+    assert session in [one["id"] for one in listed.json]
+    assert session in server.airside("sessions", "list").out
+    shown = server.airside("sessions", "show", session, "--json").json
+    assert shown["log"]["intact"]
+    for word in (session, "scripted", "$"):
+        assert word in server.airside("sessions", "show", session).out
+    events = [json.loads(line) for line in server.airside("sessions", "events", session, "--json").out.splitlines()]
+    assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
+    assert "Changed." in server.airside("sessions", "events", session).out
+
+
+def test_a_session_takes_more_and_is_paused_resumed_and_stopped(server: Up) -> None:
+    begun = server.airside("run", "scripted", script({"say": "One."}), "--json").last["session_id"]
+    sent = server.airside("sessions", "send", begun, script({"say": "Two."}), "--json")
+    assert (sent.code, sent.last["text"]) == (0, "Two.")
+    paused = server.airside("sessions", "pause", begun, "--json")
+    assert (paused.code, paused.json["state"]) == (0, "interrupted")
+    waiting = server.airside("sessions", "send", begun, script({"say": "Three."}), "--json")
+    assert waiting.code == 0
+    resumed = server.airside("sessions", "resume", begun, "--wait", "--json")
+    assert (resumed.code, resumed.last["text"]) == (0, "Three.")
+    stopped = server.airside("sessions", "stop", begun, "--json")
+    assert (stopped.code, stopped.json["state"]) == (0, "cancelled")
+    refused = server.airside("sessions", "send", begun, "more")
+    assert refused.code == 1
+    assert "cancelled" in refused.errors
+
+
+def test_agents_are_listed_and_shown(server: Up) -> None:
+    names = {agent["name"] for agent in server.airside("agents", "list", "--json").json}
+    assert names >= {"scripted", "codex", "claude-code", "opencode"}
+    assert server.airside("agents", "show", "codex", "--json").json["harness"] == "codex"
+    assert "codex" in server.airside("agents", "show", "codex").out
+
+
+def test_keys_are_made_shown_once_and_revoked(server: Up) -> None:
+    made = server.airside("keys", "create", "--agent", "scripted", "--json").json
+    assert made["key"].startswith("air_")
+    listed = server.airside("keys", "list", "--json")
+    assert made["id"] in listed.out
+    assert made["key"] not in listed.out
+    assert server.airside("keys", "revoke", made["id"]).code == 0
+    again = {key["id"]: key for key in server.airside("keys", "list", "--json").json}
+    assert again[made["id"]]["revoked_at"]
+
+
+@pytest.mark.parametrize("by", ["agent", "session", "model", "provider"])
+def test_usage_is_told_by(server: Up, result: Said, by: str) -> None:
+    rows = server.airside("usage", "--by", by, "--json").json
+    assert sum(row["model_calls"] for row in rows) >= result.last["model_calls"]
+    assert server.airside("usage", "--by", by).code == 0
+
+
+def test_what_is_exported_can_be_planned_without_a_change(server: Up) -> None:
+    exported = server.airside("export")
+    assert exported.code == 0
+    assert set(yaml.safe_load(exported.out)) >= {"providers", "models", "agents", "environments"}
+    file = server.home / "exported.yaml"
+    file.write_text(exported.out)
+    assert server.airside("plan", str(file), "--json").json["changes"] == []
+    file.write_text(exported.out.replace("Repairs code with codex", "Mends code with codex"))
+    planned = server.airside("plan", str(file), "--json").json["changes"]
+    assert [(change["kind"], change["name"]) for change in planned] == [("agent", "codex")]
+    applied = server.airside("apply", str(file))
+    assert applied.code == 0
+    assert "codex" in applied.out
+    assert server.airside("plan", str(file), "--json").json["changes"] == []
+
+
+def test_a_mistake_in_the_file_is_named_with_its_line(server: Up) -> None:
+    file = server.home / "broken.yaml"
+    file.write_text("agents:\n  fixer:\n    harness: clod-code\n    model: coder\n")
+    said = server.airside("apply", str(file))
+    assert said.code == 2
+    assert "broken.yaml:3" in said.errors
+    assert "claude-code" in said.errors
+    file.write_text("agents:\n  fixer: {harness: codex\n")
+    said = server.airside("plan", str(file))
+    assert said.code == 2
+    assert "broken.yaml:" in said.errors
+
+
+def test_what_is_not_there_is_named_with_the_next_step(server: Up) -> None:
+    for arguments, words in (
+        (("run", "nobody", "x"), ("nobody", "hint")),
+        (("agents", "show", "nobody"), ("nobody",)),
+        (("sessions", "show", "sesn_nothing"), ("sesn_nothing",)),
+        (("keys", "create", "--agent", "nobody"), ("nobody",)),
+        (("keys", "revoke", "key_nothing"), ("key_nothing",)),
+    ):
+        said = server.airside(*arguments)
+        assert said.code in {1, 2}, arguments
+        for word in words:
+            assert word in said.errors, (arguments, said.errors)
+        as_json = server.airside(*arguments, "--json")
+        assert as_json.json["error"]["message"], arguments
+
+
+def test_a_remote_server_is_found_by_address_and_token(server: Up, tmp_path: Path) -> None:
+    there = {"AIRSIDE_URL": str(server.ready["url"]), "AIRSIDE_TOKEN": str(server.ready["token"])}
+    assert airside(tmp_path, "agents", "list", "--json", variables=there).code == 0
+    wrong = airside(tmp_path, "agents", "list", variables=there | {"AIRSIDE_TOKEN": "wrong"})
+    assert wrong.code == 1
+    assert "token" in wrong.errors
+    tokenless = airside(tmp_path, "agents", "list", variables={"AIRSIDE_URL": str(server.ready["url"])})
+    assert tokenless.code == 2
+    assert "AIRSIDE_TOKEN" in tokenless.errors
+
+
+def test_without_a_server_the_next_step_is_named(tmp_path: Path) -> None:
+    said = airside(tmp_path, "sessions", "list")
+    assert said.code == 1
+    assert "airside up" in said.errors
+    for address in ("http://127.0.0.1:1", "not an address"):
+        away = airside(tmp_path, "sessions", "list", variables={"AIRSIDE_URL": address, "AIRSIDE_TOKEN": "x"})
+        assert away.code in {1, 2}
+        assert "Traceback" not in away.errors
+        assert address in away.errors
+
+
+def test_bad_usage_ends_with_2(tmp_path: Path) -> None:
+    for arguments in (
+        ("fly",),
+        ("sessions", "list", "--no-such-flag"),
+        ("usage", "--by", "moon"),
+        ("run", "only-agent"),
+    ):
+        said = airside(tmp_path, *arguments)
+        assert said.code == 2, arguments
+        assert "Traceback" not in said.errors
+
+
+def test_a_second_up_on_the_same_data_is_refused(server: Up) -> None:
+    said = airside(server.home, "up", "--json", "--data", str(server.home / "data"), *ANY_PORTS)
+    assert said.code == 1
+    assert said.json["error"]["code"] == "already_up"
+
+
+@pytest.mark.parametrize("option", ["--port", "--gateway-port"])
+def test_a_port_that_is_taken_is_named_and_nothing_is_left_running(server: Up, tmp_path: Path, option: str) -> None:
+    taken = str(server.ready["url"]).rsplit(":", 1)[1]
+    ports = {"--port": "0", "--gateway-port": "0", option: taken}
+    words = [word for pair in ports.items() for word in pair]
+    said = airside(tmp_path, "up", "--json", "--data", str(tmp_path / "data"), *words)
+    assert said.code == 1
+    error = said.json["error"]
+    assert error["code"] == "port_taken"
+    assert taken in error["message"]
+    assert not _running_on(tmp_path)
+
+
+def _running_on(place: Path) -> list[str]:
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                line = (folder / "cmdline").read_bytes().decode().replace("\0", " ")
+            except OSError:
+                continue
+            if str(place / "data") in line:
+                found.append(line)
+    return found
