@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -33,8 +33,8 @@ def show_json(value: Any) -> None:
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-    """A table, or a sentence if it has no rows. A column whose name ends in `>` is set flush right; the first, which says
-    what a row is about, is never broken.
+    """A table, or a sentence if it has no rows. A column whose name ends in `>` is set flush right; the first, which
+    says what a row is about, is never broken.
     """
     rows = list(rows)
     if not rows:
@@ -42,8 +42,8 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empt
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for number, column in enumerate(columns):
-        side = "right" if column.endswith(">") else "left"
-        table.add_column(column.rstrip(">"), justify=side, overflow="fold", no_wrap=number == 0)
+        justify: Literal["left", "right"] = "right" if column.endswith(">") else "left"
+        table.add_column(column.rstrip(">"), justify=justify, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*(Text(plain("" if cell is None else cell)) for cell in row))
     console.print(table, width=None if console.is_terminal else _WIDE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -11,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from airside.settings import environment
 
 PATIENCE_S = 120
 
@@ -34,16 +35,16 @@ class Said:
         return json.loads(self.out.splitlines()[-1])
 
 
-def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
+def surroundings(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
     """Nothing of this machine's but the search path."""
-    return {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "NO_COLOR": "1", **(more or {})}
+    return {"PATH": environment()["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "NO_COLOR": "1", **(more or {})}
 
 
 def airside(home: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> Said:
     """Run a command to its end."""
     done = subprocess.run(
         [sys.executable, "-m", "airside", *arguments],
-        env=environment(home, variables),
+        env=surroundings(home, variables),
         cwd=home,
         capture_output=True,
         text=True,
@@ -61,7 +62,7 @@ class Up:
         command = [sys.executable, "-m", "airside", "up", "--json", "--data", str(home / "data"), *arguments]
         self.log = (home / "up.log").open("w+")
         self.process = subprocess.Popen(
-            command, env=environment(home, variables), cwd=home, stdout=subprocess.PIPE, stderr=self.log, text=True
+            command, env=surroundings(home, variables), cwd=home, stdout=subprocess.PIPE, stderr=self.log, text=True
         )
         assert self.process.stdout is not None
         self.first_line = self.process.stdout.readline()
