@@ -66,6 +66,9 @@ rust:  ## Lint the gateway
 contracts: $(CACHE)/python.stamp $(CACHE)/gateway.stamp  ## Write the JSON Schemas and the OpenAPI description anew
 	@$(BIN)/python tools/write-contracts contracts
 
+docs: $(CACHE)/python.stamp $(CACHE)/gateway.stamp  ## Write the reference of the command line anew
+	@$(BIN)/python tools/write-cli-reference docs/reference/cli.md
+
 lock:  ## Lock the Python dependencies anew, by hash and without addresses
 	@tools/lock-python $(VENV)
 
