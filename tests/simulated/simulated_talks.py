@@ -6,6 +6,7 @@ from typing import Any
 
 from airside.testing.simulated.answer import Answer, Reply, usage_of
 from airside.testing.simulated.dialects.anthropic import AnthropicMessages
+from airside.testing.simulated.dialects.gemini import Gemini
 from airside.testing.simulated.dialects.openai_chat import OpenAiChat
 from airside.testing.simulated.dialects.openai_responses import OpenAiResponses
 from airside.testing.simulated.scripts.place import Registered
@@ -31,7 +32,7 @@ def script(steps: str, prose: str = "Please work.") -> str:
 
 
 class Talk:
-    """What the three have in common. `items` is the conversation as the request carries it."""
+    """What they have in common. `items` is the conversation as the request carries it."""
 
     dialect: Any
     conversation_field = "messages"
@@ -117,4 +118,28 @@ class ResponsesTalk(Talk):
                 self.items.append({"type": "function_call_output", "call_id": item["call_id"], "output": "done"})
 
 
-TALKS: tuple[type[Talk], ...] = (AnthropicTalk, ChatTalk, ResponsesTalk)
+class GeminiTalk(Talk):
+    dialect = Gemini()
+    conversation_field = "contents"
+
+    def __init__(self, *, max_tokens: int | None = None, **fields: Any) -> None:
+        settings = {} if max_tokens is None else {"generationConfig": {"maxOutputTokens": max_tokens}}
+        super().__init__(**settings, **fields)
+
+    def tools(self) -> list[Any]:
+        functions = [{"name": name, "parametersJsonSchema": schema} for name, schema in TOOLS.items()]
+        return [{"functionDeclarations": functions}]
+
+    def user(self, text: str) -> None:
+        self.items.append({"role": "user", "parts": [{"text": text}]})
+
+    def keep(self, whole: Any) -> None:
+        content = whole["candidates"][0]["content"]
+        self.items.append(content)
+        calls = [part["functionCall"]["name"] for part in content["parts"] if "functionCall" in part]
+        results = [{"functionResponse": {"name": name, "response": {"output": "done"}}} for name in calls]
+        if results:
+            self.items.append({"role": "user", "parts": results})
+
+
+TALKS: tuple[type[Talk], ...] = (AnthropicTalk, ChatTalk, ResponsesTalk, GeminiTalk)

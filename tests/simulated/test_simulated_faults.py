@@ -21,11 +21,12 @@ from airside.testing.simulated.records import Outcome
 
 PROMPT = script("- say: This is a text that is long enough to be sent in more than one piece, as it should be.")
 MESSAGES: Any = [{"role": "user", "content": PROMPT}]
-HEADERS = {"authorization": "Bearer k", "anthropic-version": "2023-06-01"}
+HEADERS = {"authorization": "Bearer k", "x-goog-api-key": "k", "anthropic-version": "2023-06-01"}
 BODIES: dict[str, tuple[str, dict[str, Any]]] = {
-    "anthropic": ("messages", {"model": "m", "max_tokens": 1000, "messages": MESSAGES}),
-    "openai-responses": ("responses", {"model": "m", "input": PROMPT}),
-    "openai-chat": ("chat/completions", {"model": "m", "messages": MESSAGES}),
+    "anthropic": ("v1/messages", {"model": "m", "max_tokens": 1000, "messages": MESSAGES}),
+    "openai-responses": ("v1/responses", {"model": "m", "input": PROMPT}),
+    "openai-chat": ("v1/chat/completions", {"model": "m", "messages": MESSAGES}),
+    "gemini": ("v1beta/models/m:generateContent", {"contents": [{"role": "user", "parts": [{"text": PROMPT}]}]}),
 }
 
 
@@ -39,17 +40,26 @@ class Client:
 
     def __init__(self, models: SimulatedModels, http: httpx2.AsyncClient, dialect: str) -> None:
         resource, self.body = BODIES[dialect]
-        self.url = f"{models.openai_url('vendor')}/{resource}"
+        self.url = f"{models.url}/vendor/{resource}"
+        self._dialect = dialect
         self._http = http
 
     async def ask(self, *, stream: bool = True) -> httpx2.Response:
-        return await self._http.post(self.url, headers=HEADERS, json={**self.body, "stream": stream})
+        url, body = self.asked(stream=stream)
+        return await self._http.post(url, headers=HEADERS, json=body)
 
     @asynccontextmanager
     async def asking(self, *, stream: bool = True) -> AsyncIterator[httpx2.Response]:
-        body = {**self.body, "stream": stream}
-        async with self._http.stream("POST", self.url, headers=HEADERS, json=body) as response:
+        url, body = self.asked(stream=stream)
+        async with self._http.stream("POST", url, headers=HEADERS, json=body) as response:
             yield response
+
+    def asked(self, *, stream: bool) -> tuple[str, dict[str, Any]]:
+        """Where to and what, in the vendor's way of asking for a stream."""
+        if self._dialect != "gemini":
+            return self.url, {**self.body, "stream": stream}
+        call = ":streamGenerateContent?alt=sse" if stream else ":generateContent"
+        return self.url.replace(":generateContent", call), self.body
 
 
 @pytest.fixture
@@ -87,6 +97,9 @@ async def test_an_error_has_the_shape_of_its_dialect(
     if dialect == "anthropic":
         assert (body["type"], body["error"]["type"]) == ("error", anthropic_type)
         assert body["request_id"] == response.headers["request-id"]
+    elif dialect == "gemini":
+        assert set(body["error"]) == {"code", "message", "status"}
+        assert body["error"]["code"] == status
     else:
         assert set(body["error"]) == {"message", "type", "param", "code"}
         assert response.headers["x-request-id"]
@@ -134,9 +147,11 @@ async def test_a_connection_is_reset(models: SimulatedModels, client: Client, fa
     models.fault("vendor", **fault, times=1)
     host, port = models.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    body = json.dumps({**client.body, "stream": True}).encode()
-    head = f"POST {client.url.removeprefix(models.url)} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n"
-    head += f"anthropic-version: 2023-06-01\r\ncontent-length: {len(body)}\r\n\r\n"
+    url, asked = client.asked(stream=True)
+    body = json.dumps(asked).encode()
+    head = f"POST {url.removeprefix(models.url)} HTTP/1.1\r\nhost: x\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
+    head += f"content-length: {len(body)}\r\n\r\n"
     writer.write(head.encode() + body)
     with pytest.raises(ConnectionResetError):
         await reader.read(-1)
@@ -218,6 +233,8 @@ async def test_a_stream_reports_a_failure_in_its_dialect(
     elif dialect == "openai-chat":
         assert last["error"]["message"] == "Too busy."
         assert "[DONE]" not in response.text
+    elif dialect == "gemini":
+        assert last == {"error": {"code": 529, "message": "Too busy.", "status": "UNAVAILABLE"}}
     else:
         assert last["type"] == "response.failed"
         assert last["response"]["error"]["message"] == "Too busy."

@@ -14,19 +14,21 @@ from simulated_talks import TALKS, TOOLS, Talk, script
 from airside.events import canonical_json
 from airside.testing.simulated import SimulatedModels
 from airside.testing.simulated.answer import Reply, usage_of
-from airside.testing.simulated.dialects.contract import Operation, VendorError
+from airside.testing.simulated.dialects.contract import Addressed, Operation, VendorError
 from airside.testing.simulated.json_reading import parsed_object
 from airside.testing.simulated.speaker import answer_to
 from airside.testing.simulated.usage import PromptCache
 
 WORDS = st.sampled_from(
     ["user", "assistant", "system", "tool", "text", "tool_use", "tool_result", "function", "function_call", "custom",
-     "namespace", "reasoning", "input_text", "message", "local_shell", "object", "1h", "bash", "edit", "read", ""]
+     "namespace", "reasoning", "input_text", "model", "OBJECT", "STRING",
+     "message", "local_shell", "object", "1h", "bash", "edit", "read", ""]
 )  # fmt: skip
 FIELDS = st.sampled_from(
     ["role", "content", "type", "text", "tool_calls", "id", "call_id", "name", "input", "input_schema", "parameters",
      "properties", "required", "tools", "cache_control", "ttl", "function", "tool_use_id", "schema", "format", "$ref",
-     "anyOf", "allOf", "enum", "minItems", "items", "command"]
+     "anyOf", "allOf", "enum", "minItems", "items", "command", "parts", "functionCall", "functionResponse", "thought",
+     "functionDeclarations", "thoughtSignature", "responseSchema", "thinkingConfig", "includeThoughts"]
 )  # fmt: skip
 SCRIPT = script("- think: Hm.\n  say: Hi.\n  calls: [{bash: ls}, {read: a}, {edit: {path: a, old: b, new: c}}]\n")
 LEAVES = st.one_of(
@@ -46,7 +48,7 @@ VALUES: Any = st.recursive(
 OPTIONAL = (
     "messages", "input", "system", "instructions", "tools", "tool_choice", "stream", "stream_options", "text",
     "response_format", "output_config", "output_format", "max_output_tokens", "parallel_tool_calls", "include",
-    "stop_sequences", "cache_control", "previous_response_id",
+    "stop_sequences", "cache_control", "previous_response_id", "contents", "systemInstruction", "generationConfig",
 )  # fmt: skip
 BODIES = st.fixed_dictionaries(
     {"model": st.just("m"), "max_tokens": st.one_of(st.just(1000), VALUES)}, optional=dict.fromkeys(OPTIONAL, VALUES)
@@ -55,7 +57,7 @@ BODIES = st.fixed_dictionaries(
 
 def answered(dialect: Any, body: Any) -> None:
     """Everything the server does with a body, whole and streamed."""
-    dialect.check(Operation.ANSWER, {"anthropic-version": "1"}, body)
+    dialect.check(Operation.ANSWER, Addressed({"anthropic-version": "1"}), body)
     conversation = dialect.read(body)
     answer = answer_to(conversation)
     usage = usage_of(answer, dialect.count_prompt(PromptCache(), conversation))

@@ -1,4 +1,4 @@
-"""Simulated model vendors on a loopback port: Anthropic Messages, OpenAI Responses and OpenAI Chat Completions.
+"""Simulated model vendors on a loopback port: Anthropic, OpenAI (Responses and Chat Completions) and Gemini.
 
 For the demo, the tests and trying things out without a key. Not for anything a model has to think about: scripts in
 prompts decide what is said. Start reading at `simulation.py` for its use, `scripts/script.py` for scripts,
@@ -21,7 +21,8 @@ __all__ = ["SimulatedModels"]
 class SimulatedModels(Simulation):
     """The simulated providers, listening while the `async with` block runs.
 
-    `url` is where all of them live; what a vendor's SDK takes as its base URL is `anthropic_url` and `openai_url`.
+    `url` is where all of them live; what a vendor's SDK takes as its base URL is `anthropic_url`, `openai_url` and
+    `gemini_url`.
     """
 
     def __init__(self, clock: Clock | None = None, *, port: int = 0, keep_requests: int = 1000) -> None:
@@ -37,6 +38,10 @@ class SimulatedModels(Simulation):
     def openai_url(self, provider: str = DEFAULT_PROVIDER) -> str:
         """The base URL of a provider for OpenAI's SDK."""
         return f"{self.url}/{provider}/v1"
+
+    def gemini_url(self, provider: str = DEFAULT_PROVIDER) -> str:
+        """The base URL of a provider for Google's SDK, which adds the version."""
+        return f"{self.url}/{provider}"
 
     async def __aenter__(self) -> Self:
         self.url = await self._listener.open(self._port)

@@ -14,6 +14,8 @@ from airside.testing.simulated.faults import Fault
 from airside.testing.simulated.json_reading import parsed_object
 from airside.testing.simulated.waiting import Bell
 
+_KEY_HEADERS = ("x-api-key", "x-goog-api-key", "api-key")
+
 
 class Outcome(StrEnum):
     """How a request ended."""
@@ -53,8 +55,9 @@ class ReceivedRequest:
 
     @property
     def key(self) -> str:
-        """The key it shows, in either header; empty if none."""
-        return self.headers.get("x-api-key") or self.headers.get("authorization", "").removeprefix("Bearer ")
+        """The key it shows, in whichever header; empty if none."""
+        shown = next((self.headers[name] for name in _KEY_HEADERS if self.headers.get(name)), "")
+        return shown or self.headers.get("authorization", "").removeprefix("Bearer ")
 
     @property
     def ended(self) -> bool:

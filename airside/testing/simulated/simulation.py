@@ -15,7 +15,7 @@ from airside.testing.simulated.usage import PromptCache
 from airside.testing.simulated.waiting import Gates
 
 DEFAULT_PROVIDER = "default"
-MODELS = ("simulated-large", "simulated-small", "claude-simulated", "gpt-simulated")
+MODELS = ("simulated-large", "simulated-small", "claude-simulated", "gpt-simulated", "gemini-simulated")
 
 
 @dataclass(slots=True)

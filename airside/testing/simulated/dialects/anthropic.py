@@ -18,7 +18,20 @@ from airside.testing.simulated.conversation import (
     UserText,
     gather,
 )
-from airside.testing.simulated.dialects.contract import DialectName, Operation, VendorError, compact, server_sent
+from airside.testing.simulated.dialects.contract import (
+    SERVER_SENT_EVENTS,
+    UNADDRESSED,
+    Account,
+    Addressed,
+    Asked,
+    DialectName,
+    Operation,
+    VendorError,
+    admit_key,
+    bearer,
+    compact,
+    server_sent,
+)
 from airside.testing.simulated.json_reading import (
     as_count,
     as_list,
@@ -48,23 +61,18 @@ class AnthropicMessages:
     """The dialect of `POST /v1/messages`."""
 
     name = DialectName.ANTHROPIC
+    stream_type = SERVER_SENT_EVENTS
 
-    def key_of(self, headers: Mapping[str, str]) -> str:
-        return headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ").strip()
+    def admit(self, asked: Asked, account: Account) -> None:
+        admit_key(asked.headers.get("x-api-key") or bearer(asked.headers), account)
 
-    def check(self, operation: Operation, headers: Mapping[str, str], body: JsonObject) -> None:
-        if "anthropic-version" not in headers:
+    def check(self, operation: Operation, addressed: Addressed, body: JsonObject) -> None:
+        if "anthropic-version" not in addressed.headers:
             raise VendorError(400, "anthropic-version: header is required")
-        required = {
-            Operation.ANSWER: ("model", "messages", "max_tokens"),
-            Operation.COUNT_TOKENS: ("model", "messages"),
-            Operation.MODELS: (),
-        }
-        for name in required[operation]:
-            if not body.get(name):
-                raise VendorError(400, f"{name}: Field required")
+        require_fields(operation, body)
 
-    def read(self, body: JsonObject) -> Conversation:
+    def read(self, body: JsonObject, addressed: Addressed = UNADDRESSED) -> Conversation:
+        del addressed
         messages = objects_in(body.get("messages"))
         system = _system_blocks(body.get("system"))
         spoken_system = [joined_text(message.get("content"), _TEXT) for message in messages if _is_system(message)]
@@ -122,6 +130,10 @@ class AnthropicMessages:
     def error_body(self, error: VendorError, request_id: str) -> JsonObject:
         return {"type": "error", "error": _error(error), "request_id": request_id}
 
+    def error_headers(self, error: VendorError) -> Mapping[str, str]:
+        del error
+        return {}
+
     def error_in_stream(self, error: VendorError, reply: Reply, already_sent: int, *, bare: bool) -> Frame:
         del already_sent, bare
         return _event("error", {"error": _error(error), "request_id": f"req_{reply.stem}"})
@@ -133,8 +145,22 @@ class AnthropicMessages:
         ]
         return {"data": data, "has_more": False, "first_id": models[0], "last_id": models[-1]}
 
+    def token_count(self, tokens: int) -> JsonObject:
+        return {"input_tokens": tokens}
+
     def request_id_header(self) -> str:
         return "request-id"
+
+
+def require_fields(operation: Operation, body: JsonObject, *, but: str = "") -> None:
+    """Raise `VendorError` if a field is missing that every request has, `but` one that travels elsewhere."""
+    required = {
+        Operation.ANSWER: ("model", "messages", "max_tokens"),
+        Operation.COUNT_TOKENS: ("model", "messages"),
+    }
+    for name in required.get(operation, ()):
+        if name != but and not body.get(name):
+            raise VendorError(400, f"{name}: Field required")
 
 
 def _is_system(message: JsonObject) -> bool:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from airside.events import JsonObject, JsonValue
 from airside.testing.simulated.answer import Frame, Reply
 from airside.testing.simulated.conversation import Conversation
 from airside.testing.simulated.usage import PromptCache, Usage
+
+SERVER_SENT_EVENTS = "text/event-stream; charset=utf-8"
 
 
 class DialectName(StrEnum):
@@ -20,6 +23,8 @@ class DialectName(StrEnum):
     ANTHROPIC = "anthropic"
     OPENAI_RESPONSES = "openai-responses"
     OPENAI_CHAT = "openai-chat"
+    GEMINI = "gemini"
+    BEDROCK_CONVERSE = "bedrock-converse"
 
 
 class Operation(StrEnum):
@@ -28,6 +33,41 @@ class Operation(StrEnum):
     ANSWER = "answer"
     COUNT_TOKENS = "count_tokens"
     MODELS = "models"
+    EMBEDDINGS = "embeddings"
+    COMPACT = "compact"
+    CREDENTIAL = "credential"  # asks an identity service for a token
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as it arrived."""
+
+    method: str
+    raw_path: str  # as sent: with the provider's segment, still percent-encoded, without the query
+    query: str
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """What a request says beside its body."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
+    model: str = ""  # that the path names
+    streams: bool = False  # as the path says
+
+
+UNADDRESSED = Addressed()
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a vendor knows of whom it serves."""
+
+    now: datetime
+    key: str | None = None  # the one key it accepts; None accepts any that is not empty
+    tokens: Mapping[str, datetime] = field(default_factory=dict)  # OAuth tokens it issued, with their ends
 
 
 @dataclass(slots=True)
@@ -50,15 +90,20 @@ class Dialect(Protocol):
 
     name: DialectName
 
-    def key_of(self, headers: Mapping[str, str]) -> str:
-        """The key a request shows, empty if none; header names are in lower case."""
+    @property
+    def stream_type(self) -> str:
+        """The content type of a streamed answer."""
         ...
 
-    def check(self, operation: Operation, headers: Mapping[str, str], body: JsonObject) -> None:
+    def admit(self, asked: Asked, account: Account) -> None:
+        """Raise `VendorError` where the vendor would not let the request in."""
+        ...
+
+    def check(self, operation: Operation, addressed: Addressed, body: JsonObject) -> None:
         """Raise `VendorError` where the vendor insists on a header or a field."""
         ...
 
-    def read(self, body: JsonObject) -> Conversation:
+    def read(self, body: JsonObject, addressed: Addressed = UNADDRESSED) -> Conversation:
         """The request in neutral form. Raises `VendorError` as the vendor refuses."""
         ...
 
@@ -78,6 +123,10 @@ class Dialect(Protocol):
         """The body of an error answer."""
         ...
 
+    def error_headers(self, error: VendorError) -> Mapping[str, str]:
+        """What the head of an error answer says of it."""
+        ...
+
     def error_in_stream(self, error: VendorError, reply: Reply, already_sent: int, *, bare: bool) -> Frame:
         """How a stream that began well reports a failure, as its last event; `already_sent` counts frames.
 
@@ -86,12 +135,47 @@ class Dialect(Protocol):
         ...
 
     def model_list(self, models: tuple[str, ...], created: int) -> JsonObject:
-        """The body of `GET /v1/models`."""
+        """The body of the list of models."""
+        ...
+
+    def token_count(self, tokens: int) -> JsonObject:
+        """The body of an answer that counts a prompt."""
         ...
 
     def request_id_header(self) -> str:
         """The header that carries the vendor's request id."""
         ...
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """A dialect that turns texts into vectors."""
+
+    def embeddings(self, model: str, body: JsonObject) -> JsonObject:
+        """The body of the answer. Raises `VendorError` as the vendor refuses."""
+        ...
+
+
+@runtime_checkable
+class Compacts(Protocol):
+    """A dialect that shortens a conversation."""
+
+    def compacted(self, reply: Reply) -> JsonObject:
+        """The body of the answer: what to go on with instead of the conversation."""
+        ...
+
+
+def admit_key(shown: str, account: Account) -> None:
+    """Raise `VendorError` unless a key was shown and it is the one the account demands."""
+    if not shown:
+        raise VendorError(401, "No API key was given.")
+    if account.key is not None and shown != account.key:
+        raise VendorError(401, "This API key is not valid here.")
+
+
+def bearer(headers: Mapping[str, str]) -> str:
+    """The token of the `Authorization` header; empty if there is none."""
+    return headers.get("authorization", "").removeprefix("Bearer ").strip()
 
 
 def compact(value: JsonValue) -> bytes:

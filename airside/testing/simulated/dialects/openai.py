@@ -6,7 +6,14 @@ from collections.abc import Mapping
 
 from airside.events import JsonObject, JsonValue
 from airside.testing.simulated.conversation import Conversation
-from airside.testing.simulated.dialects.contract import VendorError
+from airside.testing.simulated.dialects.contract import (
+    SERVER_SENT_EVENTS,
+    Account,
+    Asked,
+    VendorError,
+    admit_key,
+    bearer,
+)
 from airside.testing.simulated.usage import PromptCache, Usage
 
 _KINDS: dict[int, tuple[str, str | None]] = {
@@ -24,8 +31,10 @@ _KINDS: dict[int, tuple[str, str | None]] = {
 class OpenAiWire:
     """The part of a dialect that Responses and Chat Completions share."""
 
-    def key_of(self, headers: Mapping[str, str]) -> str:
-        return headers.get("authorization", "").removeprefix("Bearer ").strip()
+    stream_type = SERVER_SENT_EVENTS
+
+    def admit(self, asked: Asked, account: Account) -> None:
+        admit_key(bearer(asked.headers), account)
 
     def count_prompt(self, cache: PromptCache, conversation: Conversation) -> Usage:
         return cache.count_all(conversation.model, conversation.prompt)
@@ -34,11 +43,18 @@ class OpenAiWire:
         del request_id  # travels in a header only
         return {"error": error_fields(error)}
 
+    def error_headers(self, error: VendorError) -> Mapping[str, str]:
+        del error
+        return {}
+
     def model_list(self, models: tuple[str, ...], created: int) -> JsonObject:
         data: list[JsonValue] = [
             {"id": name, "object": "model", "created": created, "owned_by": "airside"} for name in models
         ]
         return {"object": "list", "data": data}
+
+    def token_count(self, tokens: int) -> JsonObject:
+        return {"object": "response.input_tokens", "input_tokens": tokens}
 
     def request_id_header(self) -> str:
         return "x-request-id"

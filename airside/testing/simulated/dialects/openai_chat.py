@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from airside.events import JsonObject, JsonValue
 from airside.testing.simulated.answer import Frame, Reply
@@ -15,7 +15,15 @@ from airside.testing.simulated.conversation import (
     UserText,
     gather,
 )
-from airside.testing.simulated.dialects.contract import DialectName, Operation, VendorError, compact, server_sent
+from airside.testing.simulated.dialects.contract import (
+    UNADDRESSED,
+    Addressed,
+    DialectName,
+    Operation,
+    VendorError,
+    compact,
+    server_sent,
+)
 from airside.testing.simulated.dialects.openai import OpenAiWire, error_fields
 from airside.testing.simulated.json_reading import as_count, as_object, as_text, joined_text, objects_in
 from airside.testing.simulated.scripts.script import Stop
@@ -30,13 +38,14 @@ class OpenAiChat(OpenAiWire):
 
     name = DialectName.OPENAI_CHAT
 
-    def check(self, operation: Operation, headers: Mapping[str, str], body: JsonObject) -> None:
-        del headers
+    def check(self, operation: Operation, addressed: Addressed, body: JsonObject) -> None:
+        del addressed
         for name in ("model", "messages") if operation is Operation.ANSWER else ():
             if not body.get(name):
                 raise VendorError(400, f"Missing required parameter: '{name}'.", param=name)
 
-    def read(self, body: JsonObject) -> Conversation:
+    def read(self, body: JsonObject, addressed: Addressed = UNADDRESSED) -> Conversation:
+        del addressed
         messages = objects_in(body.get("messages"))
         limit = as_count(body.get("max_completion_tokens"))
         response_format = as_object(as_object(body.get("response_format")).get("json_schema"))

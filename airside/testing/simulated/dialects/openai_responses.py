@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from airside.events import JsonObject, JsonValue
 from airside.testing.simulated.answer import Frame, Reply, ToolCall
@@ -18,7 +18,15 @@ from airside.testing.simulated.conversation import (
     UserText,
     gather,
 )
-from airside.testing.simulated.dialects.contract import DialectName, Operation, VendorError, compact, server_sent
+from airside.testing.simulated.dialects.contract import (
+    UNADDRESSED,
+    Addressed,
+    DialectName,
+    Operation,
+    VendorError,
+    compact,
+    server_sent,
+)
 from airside.testing.simulated.dialects.openai import OpenAiWire, error_fields
 from airside.testing.simulated.json_reading import as_count, as_list, as_object, as_text, joined_text, objects_in
 from airside.testing.simulated.scripts.script import Stop
@@ -56,8 +64,8 @@ class OpenAiResponses(OpenAiWire):
 
     name = DialectName.OPENAI_RESPONSES
 
-    def check(self, operation: Operation, headers: Mapping[str, str], body: JsonObject) -> None:
-        del headers
+    def check(self, operation: Operation, addressed: Addressed, body: JsonObject) -> None:
+        del addressed
         for name in ("model", "input") if operation is Operation.ANSWER else ():
             if not body.get(name):
                 raise VendorError(400, f"Missing required parameter: '{name}'.", param=name)
@@ -66,7 +74,8 @@ class OpenAiResponses(OpenAiWire):
             message = f"Previous response with id '{previous}' not found."
             raise VendorError(400, message, code="previous_response_not_found", param="previous_response_id")
 
-    def read(self, body: JsonObject) -> Conversation:
+    def read(self, body: JsonObject, addressed: Addressed = UNADDRESSED) -> Conversation:
+        del addressed
         items = _items(body.get("input"))
         spoken = [_text(item) for item in items if as_text(item.get("role")) in {"system", "developer"}]
         late_tools = [tool for item in items if item.get("type") == "additional_tools" for tool in _tools(item)]

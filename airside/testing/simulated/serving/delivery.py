@@ -50,7 +50,7 @@ class Delivery:
         given = self._fault.body if error.status == self._fault.status else None
         body = self._dialect.error_body(error, self._request_id) if given is None else given
         data = body.encode() if isinstance(body, str) else compact(body)
-        await self._send(error.status, data, error.headers)
+        await self._send(error.status, data, {**self._dialect.error_headers(error), **error.headers})
 
     async def value(self, body: JsonValue) -> None:
         """Send a good answer of one piece."""
@@ -67,7 +67,7 @@ class Delivery:
 
     async def stream(self, reply: Reply) -> None:
         """Send an answer event by event."""
-        await self._start(200, {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"})
+        await self._start(200, {"content-type": self._dialect.stream_type, "cache-control": "no-cache"})
         frames = list(self._dialect.stream(reply))
         replaced = self._replaced(b"".join(frame.data for frame in frames))
         if self._fault.empty or self._fault.garbage:

@@ -3,44 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 
 from starlette.types import Receive, Scope, Send
 
 from airside.testing.simulated.answer import Reply, usage_of
 from airside.testing.simulated.conversation import Conversation
-from airside.testing.simulated.dialects.anthropic import AnthropicMessages
-from airside.testing.simulated.dialects.contract import Dialect, Operation, VendorError
-from airside.testing.simulated.dialects.openai_chat import OpenAiChat
-from airside.testing.simulated.dialects.openai_responses import OpenAiResponses
+from airside.testing.simulated.dialects.contract import Account, Addressed, Asked, Embeds, Operation, VendorError
 from airside.testing.simulated.json_reading import as_text, parsed_object
 from airside.testing.simulated.records import Outcome, ReceivedRequest
 from airside.testing.simulated.serving.control import Control
 from airside.testing.simulated.serving.delivery import Delivery
+from airside.testing.simulated.serving.routes import Target, spoken_by, target_of
 from airside.testing.simulated.serving.wire import BrokenOff, Wire
-from airside.testing.simulated.simulation import DEFAULT_PROVIDER, MODELS, Provider, Simulation
+from airside.testing.simulated.simulation import MODELS, Provider, Simulation
 from airside.testing.simulated.speaker import answer_to
 from airside.testing.simulated.usage import prompt_tokens
-
-_PATH = re.compile(r"^(?:/(?P<provider>[A-Za-z0-9][\w.-]*))??/v1/(?P<resource>[a-z_/]+)/?$")
-
-_ANTHROPIC, _CHAT, _RESPONSES = AnthropicMessages(), OpenAiChat(), OpenAiResponses()
-_ROUTES: Mapping[tuple[str, str], tuple[Dialect, Operation]] = {
-    ("POST", "messages"): (_ANTHROPIC, Operation.ANSWER),
-    ("POST", "messages/count_tokens"): (_ANTHROPIC, Operation.COUNT_TOKENS),
-    ("POST", "responses"): (_RESPONSES, Operation.ANSWER),
-    ("POST", "chat/completions"): (_CHAT, Operation.ANSWER),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    provider: str
-    dialect: Dialect
-    operation: Operation
 
 
 class Service:
@@ -56,33 +36,34 @@ class Service:
             return
         wire = Wire(scope["state"], receive, send)
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        target = _target(scope["method"], scope["path"], headers)
+        raw_path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
+        target = target_of(scope["method"], raw_path, query, headers)
         if isinstance(target, VendorError):
-            await Delivery(wire, _spoken_by(headers), self._simulation, None, self._simulation.new_stem()).error(target)
+            await Delivery(wire, spoken_by(headers), self._simulation, None, self._simulation.new_stem()).error(target)
             return
         body = await _whole_body(receive)
         if body is None:
             return
-        request = self._received(target, scope, headers, body)
-        exchange = _Exchange(self._simulation, target, request, wire)
+        asked = Asked(scope["method"], raw_path, query, headers, body)
+        request = self._received(target, scope["path"], asked)
+        exchange = _Exchange(self._simulation, target, request, asked, wire)
         outcome = Outcome.BROKEN_OFF
         try:
             outcome = await _unless_closed(exchange.answer(), wire)
         finally:
             request.end(outcome, self._simulation.clock.now())
 
-    def _received(self, target: _Target, scope: Scope, headers: Mapping[str, str], body: bytes) -> ReceivedRequest:
-        query = scope["query_string"].decode("latin-1")
+    def _received(self, target: Target, path: str, asked: Asked) -> ReceivedRequest:
         request = ReceivedRequest(
             id=f"req_{self._simulation.new_stem()}",
             provider=target.provider,
             operation=target.operation,
             dialect=target.dialect.name,
-            method=scope["method"],
-            path=scope["path"] + (f"?{query}" if query else ""),
-            headers=headers,
-            body=body,
-            model=as_text(parsed_object(body).get("model")),
+            method=asked.method,
+            path=path + (f"?{asked.query}" if asked.query else ""),
+            headers=asked.headers,
+            body=asked.body,
+            model=target.model or as_text(parsed_object(asked.body).get("model")),
             began_at=self._simulation.clock.now(),
         )
         self._simulation.log.add(request)
@@ -92,8 +73,12 @@ class Service:
 class _Exchange:
     """One request of a known kind and its answer."""
 
-    def __init__(self, simulation: Simulation, target: _Target, request: ReceivedRequest, wire: Wire) -> None:
+    def __init__(
+        self, simulation: Simulation, target: Target, request: ReceivedRequest, asked: Asked, wire: Wire
+    ) -> None:
         self._simulation = simulation
+        self._addressed = Addressed(asked.headers, target.model, target.streams)
+        self._asked = asked
         self._dialect = target.dialect
         self._provider: Provider = simulation.provider(target.provider)
         self._request = request
@@ -118,17 +103,20 @@ class _Exchange:
 
     async def _answered(self) -> None:
         await self._delivery.before_head()
-        self._admit(self._provider.key)
+        self._dialect.admit(self._asked, self._account())
         if self._request.operation is Operation.MODELS:
             created = int(self._simulation.clock.now().timestamp())
             await self._delivery.value(self._dialect.model_list(MODELS, created))
             return
         if not self._body:
             raise VendorError(400, "The request body is not a JSON object.")
-        self._dialect.check(self._request.operation, self._request.headers, self._body)
-        conversation = self._dialect.read(self._body)
+        self._dialect.check(self._request.operation, self._addressed, self._body)
+        if self._request.operation is Operation.EMBEDDINGS and isinstance(self._dialect, Embeds):
+            await self._delivery.value(self._dialect.embeddings(self._request.model, self._body))
+            return
+        conversation = self._dialect.read(self._body, self._addressed)
         if self._request.operation is Operation.COUNT_TOKENS:
-            await self._delivery.value({"input_tokens": prompt_tokens(conversation.prompt)})
+            await self._delivery.value(self._dialect.token_count(prompt_tokens(conversation.prompt)))
         elif conversation.streams:
             await self._delivery.stream(self._reply(conversation))
         else:
@@ -137,7 +125,7 @@ class _Exchange:
     def _reply(self, conversation: Conversation) -> Reply:
         answer = answer_to(conversation, self._simulation.scripts_for(self._provider.name))
         if answer.demand_key is not None:
-            self._admit(answer.demand_key)
+            self._dialect.admit(self._asked, replace(self._account(), key=answer.demand_key))
         self._request.step = answer.step
         prompt = self._dialect.count_prompt(self._provider.cache, conversation)
         return Reply(
@@ -149,32 +137,8 @@ class _Exchange:
             usage=usage_of(answer, prompt),
         )
 
-    def _admit(self, key: str | None) -> None:
-        shown = self._dialect.key_of(self._request.headers)
-        if not shown:
-            raise VendorError(401, "No API key was given.")
-        if key is not None and shown != key:
-            raise VendorError(401, "This API key is not valid here.")
-
-
-def _target(method: str, path: str, headers: Mapping[str, str]) -> _Target | VendorError:
-    """Whom a request is for and in which dialect, or the error that answers it."""
-    matched = _PATH.match(path)
-    provider = (matched and matched["provider"]) or DEFAULT_PROVIDER
-    resource = matched["resource"] if matched else ""
-    if (method, resource) == ("GET", "responses"):
-        return VendorError(426, "WebSockets are not simulated: use POST.")
-    if (method, resource) == ("GET", "models"):
-        return _Target(provider, _spoken_by(headers), Operation.MODELS)
-    route = _ROUTES.get((method, resource))
-    if route is None:
-        return VendorError(404, f"There is no {method} {path}.")
-    return _Target(provider, *route)
-
-
-def _spoken_by(headers: Mapping[str, str]) -> Dialect:
-    """The dialect of a request whose path does not tell."""
-    return _ANTHROPIC if "anthropic-version" in headers else _CHAT
+    def _account(self) -> Account:
+        return Account(self._simulation.clock.now(), self._provider.key)
 
 
 async def _whole_body(receive: Receive) -> bytes | None:
