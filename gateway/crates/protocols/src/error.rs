@@ -28,7 +28,7 @@ pub fn error_body(family: Family, reply: ErrorReply<'_>) -> Vec<u8> {
 pub fn stream_error(family: Family, reply: ErrorReply<'_>, next_sequence: u64) -> Vec<u8> {
     let (name, payload) = match family {
         Family::Anthropic => (Some("error"), error_value(family, reply)),
-        Family::OpenaiChat => (None, error_value(family, reply)),
+        Family::OpenaiChat | Family::Gemini => (None, error_value(family, reply)),
         Family::OpenaiResponses => (
             Some("error"),
             json!({"type": "error", "sequence_number": next_sequence, "code": reply.code,
@@ -57,6 +57,24 @@ fn error_value(family: Family, reply: ErrorReply<'_>) -> Value {
         Family::OpenaiResponses | Family::OpenaiChat => json!({
             "error": {"message": reply.message, "type": openai_type(reply.status), "param": null, "code": reply.code},
         }),
+        Family::Gemini => json!({
+            "error": {"code": reply.status, "message": reply.message, "status": gemini_status(reply.status),
+                      "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reply.code}]},
+        }),
+    }
+}
+
+/// The canonical codes of Google's API design guide, "Errors".
+const fn gemini_status(status: u16) -> &'static str {
+    match status {
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        402 | 429 => "RESOURCE_EXHAUSTED",
+        503 | 529 => "UNAVAILABLE",
+        504 => "DEADLINE_EXCEEDED",
+        500..=599 => "INTERNAL",
+        _ => "INVALID_ARGUMENT",
     }
 }
 

@@ -14,6 +14,9 @@ pub enum Family {
     /// `OpenAI` Chat Completions.
     #[serde(rename = "openai-chat")]
     OpenaiChat,
+    /// Gemini `generateContent`.
+    #[serde(rename = "gemini")]
+    Gemini,
 }
 
 impl Family {
@@ -24,6 +27,7 @@ impl Family {
             Self::Anthropic => "anthropic",
             Self::OpenaiResponses => "openai-responses",
             Self::OpenaiChat => "openai-chat",
+            Self::Gemini => "gemini",
         }
     }
 }

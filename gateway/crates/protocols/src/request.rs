@@ -196,6 +196,8 @@ impl Scan {
             Family::Anthropic => ANTHROPIC,
             Family::OpenaiResponses => RESPONSES,
             Family::OpenaiChat => CHAT,
+            // The model and the way of answering stand in the path.
+            Family::Gemini => &[],
         };
         let fields = RequestFields {
             choices: 1,

@@ -94,6 +94,7 @@ impl StreamReader {
     fn meaning(&mut self, name: Option<&[u8]>, data: &[u8], count: &mut impl FnMut(&[u8])) -> EventMeaning {
         match self.family {
             Family::OpenaiChat => self.chat(data, count),
+            Family::Gemini => EventMeaning::Startup,
             Family::Anthropic => with_kind(name, data, |kind| self.anthropic(kind, data, count)),
             Family::OpenaiResponses => with_kind(name, data, |kind| self.responses(kind, data, count)),
         }

@@ -26,7 +26,7 @@ impl UsageTap {
         let wrapped = match family {
             Family::Anthropic => member(payload, "message"),
             Family::OpenaiResponses => member(payload, "response"),
-            Family::OpenaiChat => None,
+            Family::OpenaiChat | Family::Gemini => None,
         };
         self.read_answer(family, wrapped.unwrap_or(payload));
     }
@@ -46,6 +46,7 @@ impl UsageTap {
                     self.found = Some(counts.reduced());
                 }
             }
+            Family::Gemini => {}
         }
     }
 }

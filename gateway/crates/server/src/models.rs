@@ -54,6 +54,10 @@ fn described(name: &str, family: Family, at: Moment) -> Value {
         Family::OpenaiResponses | Family::OpenaiChat => {
             json!({"id": name, "object": "model", "created": at.seconds(), "owned_by": "airside"})
         }
+        Family::Gemini => json!({
+            "name": format!("models/{name}"), "displayName": name,
+            "supportedGenerationMethods": ["generateContent", "streamGenerateContent", "countTokens"],
+        }),
     }
 }
 
@@ -65,6 +69,7 @@ fn list(models: &[Value], family: Family) -> Value {
             json!({"data": models, "has_more": false, "first_id": first_id, "last_id": last_id})
         }
         Family::OpenaiResponses | Family::OpenaiChat => json!({"object": "list", "data": models}),
+        Family::Gemini => json!({"models": models}),
     }
 }
 

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Which crates of the workspace each may depend on.
-const ALLOWED: [(&str, &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str]); 9] = [
     ("protocols", &[]),
     ("snapshot", &["protocols"]),
     ("providers", &["protocols", "snapshot"]),
     ("metering", &["protocols", "snapshot"]),
     ("routing", &["protocols", "providers", "snapshot"]),
     ("journal", &["metering", "protocols"]),
+    ("translation", &["protocols"]),
     (
         "server",
         &["journal", "metering", "protocols", "providers", "routing", "snapshot"],

@@ -1,0 +1,68 @@
+//! An answer in another dialect: whole, as a stream, or as an error.
+
+use airside_protocols::{ErrorReply, Family, error_body};
+
+use crate::loss::Loss;
+use crate::plan::AnswerPlan;
+
+/// The provider's answer is not of its dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotAnAnswer;
+
+/// Say a whole answer of the plan's target in the caller's dialect, with the losses.
+///
+/// # Errors
+/// `NotAnAnswer` when the body is not an answer of the target's dialect.
+pub fn translate_answer(plan: &AnswerPlan, body: &[u8]) -> Result<(Vec<u8>, Vec<Loss>), NotAnAnswer> {
+    let _ = (plan, body);
+    Err(NotAnAnswer)
+}
+
+/// Says a stream of events in the caller's dialect as it comes.
+#[derive(Debug)]
+pub struct AnswerTranslator {
+    plan: AnswerPlan,
+}
+
+impl AnswerTranslator {
+    /// At the start of an answer.
+    #[must_use]
+    pub fn new(plan: AnswerPlan) -> Self {
+        Self { plan }
+    }
+
+    /// Read a block of whole events of the target; append what they mean to `out`, as whole events of the caller.
+    ///
+    /// # Errors
+    /// `NotAnAnswer` when an event is not of the target's dialect; what was appended before it stands.
+    pub fn push(&mut self, block: &[u8], out: &mut Vec<u8>) -> Result<(), NotAnAnswer> {
+        let _ = (&self.plan, block, out);
+        Err(NotAnAnswer)
+    }
+
+    /// The provider's body is over: append what must still be said. The answer counts as whole only if the target's
+    /// own end was seen.
+    ///
+    /// # Errors
+    /// `NotAnAnswer` when the end was not seen: the answer was cut.
+    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), NotAnAnswer> {
+        let _ = out;
+        Err(NotAnAnswer)
+    }
+}
+
+/// The body of an error of dialect `from` in dialect `to`, its message kept.
+#[must_use]
+pub fn translate_error(from: Family, to: Family, status: u16, body: &[u8], request_id: &str) -> Vec<u8> {
+    let _ = (from, body);
+    let (code, message) = ("provider_error", "The provider refused the call.");
+    error_body(
+        to,
+        ErrorReply {
+            status,
+            code,
+            message,
+            request_id,
+        },
+    )
+}

@@ -1,0 +1,14 @@
+//! Requests, answers, streams and errors carried from one vendor's dialect to another's.
+//!
+//! Not for calls whose caller and provider speak the same family: those pass byte for byte. Pure: bytes in, bytes out.
+//! Start reading at `plan.rs` (what a translated request leaves for its answer), then `request/` and `answer/`.
+
+mod answer;
+mod loss;
+mod plan;
+mod request;
+
+pub use answer::{AnswerTranslator, NotAnAnswer, translate_answer, translate_error};
+pub use loss::Loss;
+pub use plan::{AnswerPlan, ClientTool, ToolKind, ToolNames};
+pub use request::{TranslatedRequest, Untranslatable, Wanted, translate_request};
