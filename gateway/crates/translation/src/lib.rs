@@ -5,10 +5,12 @@
 
 mod answer;
 mod loss;
+mod opaque;
 mod plan;
 mod request;
 
 pub use answer::{AnswerTranslator, NotAnAnswer, translate_answer, translate_error};
 pub use loss::Loss;
+pub use opaque::{Opaque, seal, tag_call_id, unseal, untag_call_id};
 pub use plan::{AnswerPlan, ClientTool, ToolKind, ToolNames};
 pub use request::{TranslatedRequest, Untranslatable, Wanted, translate_request};

@@ -70,6 +70,9 @@ pub struct AnswerPlan {
     pub streams: bool,
     /// Chat: the caller asked for the final usage chunk.
     pub includes_usage: bool,
+    /// The caller asked to see what the model thinks. Without it only what the model must have back travels, in the ids
+    /// of tool calls.
+    pub shows_thinking: bool,
     /// The caller's tools by the target's names.
     pub tools: ToolNames,
     /// The one tool whose arguments are the answer's text, where structured output had to be asked for as a tool call.
