@@ -70,6 +70,16 @@ impl FrontDoor {
         }
     }
 
+    /// Where a model of this family is asked for an answer.
+    #[must_use]
+    pub const fn of(family: Family) -> Self {
+        match family {
+            Family::Anthropic => Self::Messages,
+            Family::OpenaiResponses => Self::Responses,
+            Family::OpenaiChat | Family::Gemini => Self::Chat,
+        }
+    }
+
     /// The front door at this path, if there is one.
     #[must_use]
     pub fn at(path: &str) -> Option<Self> {

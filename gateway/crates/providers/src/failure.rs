@@ -27,6 +27,8 @@ pub enum Kind {
     FailedInStream,
     /// It broke off after the first content.
     Cut,
+    /// The request cannot be said in the provider's dialect, so it was not asked.
+    Untranslatable,
 }
 
 impl Kind {
@@ -45,6 +47,7 @@ impl Kind {
             Self::Garbage => "garbage",
             Self::FailedInStream => "failed_in_stream",
             Self::Cut => "cut",
+            Self::Untranslatable => "untranslatable",
         }
     }
 }

@@ -14,7 +14,15 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("translation", &["protocols"]),
     (
         "server",
-        &["journal", "metering", "protocols", "providers", "routing", "snapshot"],
+        &[
+            "journal",
+            "metering",
+            "protocols",
+            "providers",
+            "routing",
+            "snapshot",
+            "translation",
+        ],
     ),
     ("python", &["metering", "protocols", "server", "snapshot"]),
 ];

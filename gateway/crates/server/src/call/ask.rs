@@ -5,15 +5,14 @@ use std::time::{Duration, Instant};
 
 use airside_journal::AttemptOutcome;
 use airside_protocols::{FrontDoor, RequestFields, replace_model};
-use airside_providers::{
-    Failure, Kind, Retry, StatusMeaning, answer_headers, meaning_of_status, request_headers, retry_after,
-};
+use airside_providers::{Failure, Kind, Retry, StatusMeaning, answer_headers, meaning_of_status, retry_after};
 use airside_routing::{Candidate, Course, NextStep, Plan};
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Uri};
 
 use super::hold::{Failed, Patience, Start, hold_document, hold_events, note_failure, read_short};
+use super::lane::Lane;
 use super::settle::Call;
 use crate::active::{Active, ActiveProvider};
 use crate::gateway::Worker;
@@ -74,6 +73,7 @@ pub(crate) async fn ask(
         Duration::from_millis(limits.short_retry_after_ms),
     );
     let mut last_word = None;
+    let mut last_refusal = None;
     let mut last_failure = None;
     loop {
         let at = match course.next_step() {
@@ -95,29 +95,46 @@ pub(crate) async fn ask(
         match attempt(worker, call, active, candidate, provider, question).await {
             Ok(answered) => return Ok(answered),
             Err(setback) => {
-                let Setback { failed, word } = *setback;
+                let Setback { failed, word, refusal } = *setback;
                 note_failure(call, &failed);
                 course.failed(at, &failed.failure);
                 if let Retry::SameTarget { after } = failed.failure.retry {
                     worker.gateway.cooldowns.cool(&provider.name, after, Instant::now());
                 }
                 last_word = word.or(last_word);
+                last_refusal = refusal.or(last_refusal);
                 last_failure = Some((failed.failure, Arc::clone(&provider.name)));
             }
         }
     }
-    Err(last_word.map_or_else(|| NoAnswer::Ours(refusal(last_failure)), NoAnswer::Theirs))
+    // A provider that was asked and failed has more to say than one that could not be asked.
+    let ours = || NoAnswer::Ours(last_refusal.unwrap_or_else(|| refusal(last_failure)));
+    Err(last_word.map_or_else(ours, NoAnswer::Theirs))
 }
 
 /// A failed attempt and what the provider said of it.
 struct Setback {
     failed: Failed,
     word: Option<LastWord>,
+    /// Our own refusal, where the request cannot be said in the target's dialect.
+    refusal: Option<Refusal>,
 }
 
 impl Setback {
     fn new(failed: Failed, word: Option<LastWord>) -> Box<Self> {
-        Box::new(Self { failed, word })
+        Box::new(Self {
+            failed,
+            word,
+            refusal: None,
+        })
+    }
+
+    fn untranslatable(refusal: Refusal) -> Box<Self> {
+        Box::new(Self {
+            failed: Failed::silent(Kind::Untranslatable),
+            word: None,
+            refusal: Some(refusal),
+        })
     }
 }
 
@@ -131,7 +148,8 @@ async fn attempt(
     provider: &ActiveProvider,
     question: &Question,
 ) -> Attempted {
-    call.begin_attempt(candidate, &provider.name);
+    call.begin_attempt(candidate, &provider.name, provider.protocol);
+    let lane = Lane::to(provider.protocol, call, candidate, question).map_err(Setback::untranslatable)?;
     let destination = Destination {
         endpoint: &provider.endpoint,
         origin: &provider.origin,
@@ -139,11 +157,11 @@ async fn attempt(
         connect: Duration::from_millis(provider.timeouts.connect_ms),
         first_byte: Duration::from_millis(provider.timeouts.first_byte_ms),
     };
-    let path = provider.endpoint.path_of(question.door, question.query.as_deref());
+    let path = lane.path(provider, question);
     let path: Uri = path
         .parse()
         .map_err(|_| Setback::new(Failed::silent(Kind::Connect), None))?;
-    let message = || message(&path, candidate, provider, question);
+    let message = || message(&path, candidate, provider, question, &lane);
     let way = Way {
         connector: &worker.gateway.connector,
         pool: &worker.pool,
@@ -160,23 +178,35 @@ async fn attempt(
         Setback::new(Failed::silent(kind), None)
     })?;
     call.attempt_answers(answer.status);
-    judge(worker, call, active, provider, question, answer).await
+    judge(worker, call, active, provider, &lane, answer).await
 }
 
 /// The caller's request with the target's model in it.
-fn message(path: &Uri, candidate: &Candidate<'_>, provider: &ActiveProvider, question: &Question) -> Message {
-    let pieces = replace_model(&question.body, &question.fields.model_range, &candidate.target.model);
+fn message(
+    path: &Uri,
+    candidate: &Candidate<'_>,
+    provider: &ActiveProvider,
+    question: &Question,
+    lane: &Lane,
+) -> Message {
+    let body = match lane {
+        Lane::AsItCame => OutBody::new(replace_model(
+            &question.body,
+            &question.fields.model_range,
+            &candidate.target.model,
+        )),
+        Lane::Translated(translation) => OutBody::whole(translation.body.clone()),
+    };
     Message {
         method: Method::POST,
         path: path.clone(),
-        headers: outgoing(&question.headers, provider),
-        body: OutBody::new(pieces),
+        headers: outgoing(lane.headers(&question.headers), provider),
+        body,
     }
 }
 
-/// The caller's headers, then the provider's own, then its credential.
-fn outgoing(caller: &HeaderMap, provider: &ActiveProvider) -> HeaderMap {
-    let mut headers = request_headers(caller);
+/// The caller's headers as its lane lets them pass, then the provider's own, then its credential.
+fn outgoing(mut headers: HeaderMap, provider: &ActiveProvider) -> HeaderMap {
     headers
         .entry(CONTENT_TYPE)
         .or_insert(HeaderValue::from_static("application/json"));
@@ -196,21 +226,18 @@ async fn judge(
     call: &mut Call,
     active: &Active,
     provider: &ActiveProvider,
-    question: &Question,
+    lane: &Lane,
     mut answer: Answer,
 ) -> Attempted {
     let wait = retry_after(&answer.headers, worker.gateway.now_s());
-    let headers = answer_headers(&answer.headers, provider.secret.as_deref());
+    let headers = lane.answer_headers(answer_headers(&answer.headers, provider.secret.as_deref()));
     let patience = Patience::new(&active.compiled.snapshot.limits, provider.timeouts.idle_ms);
     let status = answer.status;
     match meaning_of_status(status, wait) {
         StatusMeaning::Verdict => {
             call.end_attempt(AttemptOutcome::Refused, None, None);
+            let (status, start) = verdict(call, lane, answer).await;
             call.commit(status);
-            let start = Start::Plain {
-                held: Vec::new(),
-                body: answer.body,
-            };
             Ok(Answered {
                 status,
                 headers,
@@ -225,13 +252,18 @@ async fn judge(
             } else {
                 None
             };
-            let word = body.map(|body| LastWord { status, headers, body });
+            let word = body.map(|body| {
+                let (status, body) = lane.error(status, body, &call.record.call_id);
+                LastWord { status, headers, body }
+            });
             Err(Setback::new(Failed { failure, said: None }, word))
         }
         StatusMeaning::Answer => {
-            let start = hold(call, question, answer, patience).await;
+            let start = hold(call, lane, answer, patience).await;
             let start = start.map_err(|failed| {
-                let word = failed.said.clone().map(|body| LastWord {
+                // The words of another dialect's stream say nothing to this caller.
+                let word = failed.said.clone().filter(|_| !lane.is_translated());
+                let word = word.map(|body| LastWord {
                     status,
                     headers: headers.clone(),
                     body,
@@ -249,7 +281,21 @@ async fn judge(
     }
 }
 
-async fn hold(call: &mut Call, question: &Question, answer: Answer, patience: Patience) -> Result<Start, Failed> {
+/// A provider's verdict on the request: passed on as it is, or said in the caller's dialect.
+async fn verdict(call: &Call, lane: &Lane, mut answer: Answer) -> (u16, Start) {
+    if !lane.is_translated() {
+        let start = Start::Plain {
+            held: Vec::new(),
+            body: answer.body,
+        };
+        return (answer.status, start);
+    }
+    let body = read_short(&mut answer.body, MOST_KEPT, LONGEST_KEPT).await;
+    let (status, body) = lane.error(answer.status, body.unwrap_or_default(), &call.record.call_id);
+    (status, Start::Whole(body))
+}
+
+async fn hold(call: &mut Call, lane: &Lane, answer: Answer, patience: Patience) -> Result<Start, Failed> {
     let encoding = answer.headers.get(CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         // Asked for as it is, it came packed: it can be neither counted nor bounded.
@@ -260,11 +306,10 @@ async fn hold(call: &mut Call, question: &Question, answer: Answer, patience: Pa
         .get(CONTENT_TYPE)
         .map(HeaderValue::as_bytes)
         .unwrap_or_default();
-    let family = question.door.family();
     if content_type.to_ascii_lowercase().starts_with(b"text/event-stream") {
-        hold_events(answer.body, call, family, patience).await
+        hold_events(answer.body, call, lane, patience).await
     } else {
-        hold_document(answer.body, call, family, patience).await
+        hold_document(answer.body, call, lane, patience).await
     }
 }
 

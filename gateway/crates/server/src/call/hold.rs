@@ -6,11 +6,13 @@
 use std::time::{Duration, Instant};
 
 use airside_journal::AttemptOutcome;
-use airside_protocols::{EventSplitter, Family, StreamReader};
+use airside_protocols::{EventSplitter, StreamReader};
 use airside_providers::{Failure, Kind};
 use airside_snapshot::Limits;
+use airside_translation::AnswerTranslator;
 use bytes::{Bytes, BytesMut};
 
+use super::lane::Lane;
 use super::settle::Call;
 use crate::upstream::{AnswerBody, BodyFault};
 
@@ -47,6 +49,8 @@ pub(crate) enum Start {
         body: AnswerBody,
         splitter: EventSplitter,
         reader: StreamReader,
+        /// Says the events in the caller's dialect; `None` where they pass as they came.
+        translator: Option<Box<AnswerTranslator>>,
     },
 }
 
@@ -94,10 +98,10 @@ async fn arrival(body: &mut AnswerBody, call: &mut Call, patience: Patience, dea
 pub(crate) async fn hold_events(
     mut body: AnswerBody,
     call: &mut Call,
-    family: Family,
+    lane: &Lane,
     patience: Patience,
 ) -> Result<Start, Failed> {
-    let deadline = Instant::now() + patience.hold;
+    let (family, deadline) = (call.family, Instant::now() + patience.hold);
     let mut splitter = EventSplitter::default();
     let mut reader = StreamReader::new(family);
     let (mut held, mut seen) = (Vec::new(), 0);
@@ -133,19 +137,33 @@ pub(crate) async fn hold_events(
     if reader.verdict().began {
         call.first_content();
     }
+    let mut translator = lane.translator();
+    if let Some(translator) = &mut translator {
+        held = translated(translator, &held)?;
+    }
     Ok(Start::Events {
         held,
         body,
         splitter,
         reader,
+        translator,
     })
 }
 
-/// Hold an answer that is one JSON document, up to the bound.
+fn translated(translator: &mut AnswerTranslator, held: &[Bytes]) -> Result<Vec<Bytes>, Failed> {
+    let mut said = Vec::new();
+    for block in held {
+        let pushed = translator.push(block, &mut said);
+        pushed.map_err(|_| Failed::silent(Kind::Garbage))?;
+    }
+    Ok(if said.is_empty() { Vec::new() } else { vec![said.into()] })
+}
+
+/// Hold an answer that is one JSON document, up to the bound; one that is to be translated, whole.
 pub(crate) async fn hold_document(
     mut body: AnswerBody,
     call: &mut Call,
-    family: Family,
+    lane: &Lane,
     patience: Patience,
 ) -> Result<Start, Failed> {
     // A document's first content is its first byte, so only silence and size end the wait.
@@ -156,7 +174,10 @@ pub(crate) async fn hold_document(
             Arrival::Chunk(chunk) => {
                 seen += chunk.len();
                 held.push(chunk);
-                if seen > patience.bytes {
+                if lane.is_translated() && seen > MOST_COPIED {
+                    return Err(Failed::silent(Kind::Garbage));
+                }
+                if seen > patience.bytes && !lane.is_translated() {
                     call.first_content();
                     return Ok(Start::Plain { held, body });
                 }
@@ -171,11 +192,13 @@ pub(crate) async fn hold_document(
     }
     let whole = joined(&held);
     check_document(&whole)?;
+    let said = lane.answer(whole.clone(), call);
+    let said = said.ok_or(Failed::silent(Kind::Garbage))?;
     call.first_content();
-    call.usage.read_answer(family, &whole);
+    call.usage.read_answer(call.family, &whole);
     call.content_bytes = whole.len() as u64;
     call.is_answer_whole = true;
-    Ok(Start::Whole(whole))
+    Ok(Start::Whole(said))
 }
 
 fn check_document(whole: &[u8]) -> Result<(), Failed> {

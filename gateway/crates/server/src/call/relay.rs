@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use airside_journal::{AttemptOutcome, Outcome};
 use airside_protocols::{ErrorReply, EventSplitter, StreamReader, stream_error};
 use airside_providers::Kind;
+use airside_translation::AnswerTranslator;
 use bytes::Bytes;
 use futures_util::stream::unfold;
 
@@ -44,7 +45,16 @@ pub(crate) fn relay(start: Start, call: Box<Call>, idle: Duration) -> AnswerStre
             body,
             splitter,
             reader,
-        } => (held, body, Shape::Events { splitter, reader }),
+            translator,
+        } => (
+            held,
+            body,
+            Shape::Events {
+                splitter,
+                reader,
+                translator,
+            },
+        ),
     };
     let mut call = call;
     call.record.bytes_out = held.iter().map(|piece| piece.len() as u64).sum();
@@ -70,6 +80,7 @@ enum Shape {
     Events {
         splitter: EventSplitter,
         reader: StreamReader,
+        translator: Option<Box<AnswerTranslator>>,
     },
 }
 
@@ -127,6 +138,9 @@ impl Relay {
     }
 
     fn pass_on(&mut self, bytes: Bytes) {
+        if bytes.is_empty() {
+            return;
+        }
         self.call.record.bytes_out += bytes.len() as u64;
         self.queue.push_back(bytes);
     }
@@ -163,19 +177,26 @@ impl Relay {
                     Ok(())
                 }
             }
-            Shape::Events { splitter, reader } => {
+            Shape::Events {
+                splitter,
+                reader,
+                translator,
+            } => {
                 let Ok(block) = splitter.push(chunk) else {
                     return self.broke_off(Kind::Garbage);
                 };
                 let Some(block) = block else { return Ok(()) };
-                let (family, call) = (self.call.door.family(), &mut self.call);
+                let (family, call) = (self.call.family, &mut self.call);
                 reader.read(&block, |payload| call.usage.read_event(family, payload));
                 call.content_bytes = reader.content_bytes();
                 let verdict = reader.verdict();
                 if verdict.began {
                     call.first_content();
                 }
-                self.pass_on(block);
+                let Some(said) = in_the_callers_dialect(translator.as_deref_mut(), block) else {
+                    return self.broke_off(Kind::Garbage);
+                };
+                self.pass_on(said);
                 self.note_end(verdict.finished);
                 if verdict.failed {
                     self.end_cut(Kind::FailedInStream);
@@ -192,7 +213,7 @@ impl Relay {
                 self.is_over = true;
                 if *copied <= MOST_COPIED {
                     let whole = joined(copy);
-                    self.call.usage.read_answer(self.call.door.family(), &whole);
+                    self.call.usage.read_answer(self.call.family, &whole);
                     self.call.is_answer_whole = true;
                 }
                 self.call.content_bytes = *copied as u64;
@@ -202,6 +223,16 @@ impl Relay {
                 } else {
                     Outcome::Failed
                 });
+                Ok(())
+            }
+            Shape::Events {
+                translator: Some(_), ..
+            } => {
+                if !self.say_last_words() {
+                    return self.broke_off(Kind::Cut);
+                }
+                self.is_over = true;
+                self.note_end(true);
                 Ok(())
             }
             Shape::Events { splitter, .. } if self.call.is_answer_whole => {
@@ -217,26 +248,46 @@ impl Relay {
         }
     }
 
+    /// What a translated answer says when its provider's is over; false if it is not whole.
+    fn say_last_words(&mut self) -> bool {
+        let Shape::Events {
+            translator: Some(translator),
+            ..
+        } = &mut self.shape
+        else {
+            return true;
+        };
+        let mut said = Vec::new();
+        let is_whole = translator.finish(&mut said).is_ok();
+        self.call.loses(translator.losses());
+        self.pass_on(said.into());
+        is_whole
+    }
+
     /// The provider stopped before its answer was whole. What was an unfinished event is not passed on.
     fn broke_off(&mut self, kind: Kind) -> Result<(), Aborted> {
         if self.call.is_answer_whole {
+            self.say_last_words();
             self.is_over = true;
             self.call.end(Outcome::Completed);
             return Ok(());
         }
-        match &self.shape {
+        match &mut self.shape {
             Shape::Plain { .. } => {
                 self.end_cut(kind);
                 Err(Aborted)
             }
-            Shape::Events { reader, .. } => {
+            Shape::Events { reader, translator, .. } => {
                 let reply = ErrorReply {
                     status: CUT_STATUS,
                     code: CUT_CODE,
                     message: CUT_MESSAGE,
                     request_id: &self.call.record.call_id,
                 };
-                let event = stream_error(self.call.door.family(), reply, reader.next_sequence());
+                let event = match translator {
+                    Some(translator) => translator.cut(reply),
+                    None => stream_error(self.call.door.family(), reply, reader.next_sequence()),
+                };
                 self.pass_on(Bytes::from(event));
                 self.call.record.error_code = Some(CUT_CODE);
                 self.end_cut(kind);
@@ -250,4 +301,14 @@ impl Relay {
         self.call.end_attempt(AttemptOutcome::Cut, Some(kind.reason()), None);
         self.call.end(Outcome::Cut);
     }
+}
+
+/// A block of whole events as the caller reads it. `None` when it is not of the provider's dialect.
+fn in_the_callers_dialect(translator: Option<&mut AnswerTranslator>, block: Bytes) -> Option<Bytes> {
+    let Some(translator) = translator else {
+        return Some(block);
+    };
+    let mut said = Vec::new();
+    translator.push(&block, &mut said).ok()?;
+    Some(said.into())
 }

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use airside_journal::{Attempt, AttemptOutcome, CallerIdentity, ModelCall, Outcome, Ticket, Timings, UsageSource};
 use airside_metering::{CallBound, Hold, cost, estimate_input, estimate_output};
-use airside_protocols::{FrontDoor, ObjectWriter, TokenUsage};
+use airside_protocols::{Family, FrontDoor, ObjectWriter, TokenUsage};
 use airside_providers::UsageTap;
 use airside_routing::{Candidate, Skipped};
 use airside_snapshot::{Price, Principal};
+use airside_translation::Loss;
 use http::header::{HeaderMap, HeaderName, USER_AGENT};
 use serde_json::json;
 
@@ -32,6 +33,10 @@ const ROOM_BESIDES: usize = 1024;
 pub(crate) struct Call {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) door: FrontDoor,
+    /// The dialect of the provider that has the request: the caller's own, unless the call is translated.
+    pub(crate) family: Family,
+    /// What translation could not carry over, each once.
+    pub(crate) losses: Vec<Loss>,
     pub(crate) record: ModelCall,
     pub(crate) usage: UsageTap,
     /// Bytes of the model's own words that went by.
@@ -95,6 +100,8 @@ impl Call {
         Self {
             gateway,
             door,
+            family: door.family(),
+            losses: Vec::new(),
             record,
             usage: UsageTap::default(),
             content_bytes: 0,
@@ -164,7 +171,9 @@ impl Call {
     }
 
     /// This target is asked now. If nothing more is heard, the caller hung up meanwhile.
-    pub(crate) fn begin_attempt(&mut self, candidate: &Candidate<'_>, provider: &Arc<str>) {
+    pub(crate) fn begin_attempt(&mut self, candidate: &Candidate<'_>, provider: &Arc<str>, family: Family) {
+        self.family = family;
+        self.losses.clear();
         let now_us = self.elapsed_us();
         self.record.attempts.push(Attempt {
             provider: Arc::clone(provider),
@@ -180,6 +189,13 @@ impl Call {
         self.price = Some(candidate.price.clone());
         self.usage = UsageTap::default();
         self.content_bytes = 0;
+    }
+
+    /// Translation leaves this out.
+    pub(crate) fn loses(&mut self, losses: Vec<Loss>) {
+        self.losses.extend(losses);
+        self.losses.sort();
+        self.losses.dedup();
     }
 
     /// The head of its answer is there.

@@ -40,6 +40,18 @@ impl AnswerTranslator {
         Err(NotAnAnswer)
     }
 
+    /// What could not be carried over so far.
+    #[must_use]
+    pub fn losses(&self) -> Vec<Loss> {
+        Vec::new()
+    }
+
+    /// The event that ends an answer which can not go on.
+    #[must_use]
+    pub fn cut(&mut self, reply: ErrorReply<'_>) -> Vec<u8> {
+        airside_protocols::stream_error(self.plan.client, reply, 0)
+    }
+
     /// The provider's body is over: append what must still be said. The answer counts as whole only if the target's
     /// own end was seen.
     ///
@@ -53,16 +65,14 @@ impl AnswerTranslator {
 
 /// The body of an error of dialect `from` in dialect `to`, its message kept.
 #[must_use]
-pub fn translate_error(from: Family, to: Family, status: u16, body: &[u8], request_id: &str) -> Vec<u8> {
+pub fn translate_error(from: Family, to: Family, status: u16, body: &[u8], request_id: &str) -> (u16, Vec<u8>) {
     let _ = (from, body);
     let (code, message) = ("provider_error", "The provider refused the call.");
-    error_body(
-        to,
-        ErrorReply {
-            status,
-            code,
-            message,
-            request_id,
-        },
-    )
+    let reply = ErrorReply {
+        status,
+        code,
+        message,
+        request_id,
+    };
+    (status, error_body(to, reply))
 }
