@@ -79,6 +79,10 @@ pub struct AnswerPlan {
     pub output_tool: Option<String>,
     /// Stop sequences of the caller that the target cannot be told, or does not report which of them it met.
     pub stop_sequences: Vec<String>,
+    /// Gemini: the caller asked for a JSON array in pieces (`streamGenerateContent` without `alt=sse`), not for events.
+    pub gemini_array: bool,
+    /// About how many input tokens the request has: said where a dialect wants a count before the target gave any.
+    pub estimated_input: u64,
     /// Responses: request settings that the answer object repeats (`tools`, `instructions`, ...), as raw JSON members.
     pub echoed: Vec<(String, Box<serde_json::value::RawValue>)>,
 }

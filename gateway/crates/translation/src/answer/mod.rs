@@ -1,6 +1,8 @@
 //! An answer in another dialect: whole, as a stream, or as an error.
 
-use airside_protocols::{ErrorReply, Family, error_body};
+use std::collections::BTreeSet;
+
+use airside_protocols::{ErrorReply, Family, Verdict, error_body, stream_error};
 
 use crate::loss::Loss;
 use crate::plan::AnswerPlan;
@@ -22,13 +24,23 @@ pub fn translate_answer(plan: &AnswerPlan, body: &[u8]) -> Result<(Vec<u8>, Vec<
 #[derive(Debug)]
 pub struct AnswerTranslator {
     plan: AnswerPlan,
+    losses: BTreeSet<Loss>,
+    verdict: Verdict,
+    content_bytes: u64,
+    next_sequence: u64,
 }
 
 impl AnswerTranslator {
     /// At the start of an answer.
     #[must_use]
     pub fn new(plan: AnswerPlan) -> Self {
-        Self { plan }
+        Self {
+            plan,
+            losses: BTreeSet::new(),
+            verdict: Verdict::default(),
+            content_bytes: 0,
+            next_sequence: 0,
+        }
     }
 
     /// Read a block of whole events of the target; append what they mean to `out`, as whole events of the caller.
@@ -36,7 +48,7 @@ impl AnswerTranslator {
     /// # Errors
     /// `NotAnAnswer` when an event is not of the target's dialect; what was appended before it stands.
     pub fn push(&mut self, block: &[u8], out: &mut Vec<u8>) -> Result<(), NotAnAnswer> {
-        let _ = (&self.plan, block, out);
+        let _ = (block, out);
         Err(NotAnAnswer)
     }
 
@@ -56,14 +68,39 @@ impl AnswerTranslator {
     /// own end was seen.
     ///
     /// # Errors
-    /// `NotAnAnswer` when the end was not seen: the answer was cut.
+    /// `NotAnAnswer` when the end was not seen: the answer was cut, or the provider said that it failed.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), NotAnAnswer> {
         let _ = out;
         Err(NotAnAnswer)
     }
+
+    /// The event that ends a stream which cannot go on, after what was appended so far. Empty when the caller's stream
+    /// is over already.
+    #[must_use]
+    pub fn cut(&mut self, reply: ErrorReply<'_>) -> Vec<u8> {
+        stream_error(self.plan.client, reply, self.next_sequence)
+    }
+
+    /// Where the stream stands. Finished means that the target's own end was seen; `finish` may still have words to add.
+    #[must_use]
+    pub const fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// How many bytes of the model's own text went by.
+    #[must_use]
+    pub const fn content_bytes(&self) -> u64 {
+        self.content_bytes
+    }
+
+    /// What the caller's dialect could not say so far; sorted, each once.
+    #[must_use]
+    pub fn losses(&self) -> Vec<Loss> {
+        self.losses.iter().cloned().collect()
+    }
 }
 
-/// The body of an error of dialect `from` in dialect `to`, its message kept.
+/// The status and the body of an error of dialect `from` in dialect `to`, its meaning and its message kept.
 #[must_use]
 pub fn translate_error(from: Family, to: Family, status: u16, body: &[u8], request_id: &str) -> (u16, Vec<u8>) {
     let _ = (from, body);
