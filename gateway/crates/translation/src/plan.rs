@@ -55,6 +55,10 @@ impl ToolNames {
 
 /// How the answer of one call is to be said to its caller.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one wish of the caller, and any may stand with any other"
+)]
 pub struct AnswerPlan {
     /// The caller's dialect.
     pub client: Family,

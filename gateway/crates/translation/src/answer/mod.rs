@@ -52,18 +52,6 @@ impl AnswerTranslator {
         Err(NotAnAnswer)
     }
 
-    /// What could not be carried over so far.
-    #[must_use]
-    pub fn losses(&self) -> Vec<Loss> {
-        Vec::new()
-    }
-
-    /// The event that ends an answer which can not go on.
-    #[must_use]
-    pub fn cut(&mut self, reply: ErrorReply<'_>) -> Vec<u8> {
-        airside_protocols::stream_error(self.plan.client, reply, 0)
-    }
-
     /// The provider's body is over: append what must still be said. The answer counts as whole only if the target's
     /// own end was seen.
     ///
