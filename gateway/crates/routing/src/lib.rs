@@ -5,7 +5,9 @@
 mod cooldown;
 mod course;
 mod plan;
+mod sessions;
 
 pub use cooldown::Cooldowns;
 pub use course::{Course, NextStep};
 pub use plan::{Candidate, NoTarget, Plan, Readiness, Skip, Skipped, plan};
+pub use sessions::{AnswerNote, Issuer, Place, RetryAllowance, SESSION_LIFE, SessionKey, SessionMemory, SessionView};

@@ -49,6 +49,8 @@ pub struct Candidate<'a> {
     pub price: &'a Price,
     /// Its provider.
     pub provider: ProviderIndex,
+    /// The dialect that provider speaks.
+    pub family: Family,
 }
 
 /// A target that is not asked, or asked last.
@@ -123,6 +125,7 @@ pub fn plan<'a>(
             target,
             price,
             provider: index,
+            family: provider.protocol,
         };
         match readiness(index) {
             Readiness::Ready => plan.candidates.push(candidate),

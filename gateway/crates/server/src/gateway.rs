@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use airside_journal::Spool;
 use airside_metering::Ledger;
-use airside_routing::Cooldowns;
+use airside_routing::{Cooldowns, SessionMemory};
 use arc_swap::ArcSwapOption;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -33,6 +33,7 @@ pub(crate) struct Gateway {
     version: watch::Sender<u64>,
     pub(crate) tokens: TokenCache,
     pub(crate) cooldowns: Cooldowns,
+    pub(crate) sessions: SessionMemory,
     pub(crate) ledger: Ledger,
     pub(crate) desk: Desk,
     pub(crate) flush: FlushDesk,
@@ -83,6 +84,7 @@ impl Gateway {
             version: watch::Sender::new(0),
             tokens: TokenCache::default(),
             cooldowns: Cooldowns::default(),
+            sessions: SessionMemory::default(),
             ledger: parts.ledger,
             desk: parts.desk,
             flush: parts.flush,

@@ -9,7 +9,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("snapshot", &["protocols"]),
     ("providers", &["protocols", "snapshot"]),
     ("metering", &["protocols", "snapshot"]),
-    ("routing", &["protocols", "providers", "snapshot"]),
+    ("routing", &["metering", "protocols", "providers", "snapshot"]),
     ("journal", &["metering", "protocols"]),
     ("translation", &["protocols"]),
     (

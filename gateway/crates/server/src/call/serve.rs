@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use airside_journal::Outcome;
 use airside_metering::CallBound;
 use airside_protocols::{FrontDoor, RequestFields, scan_request};
-use airside_routing::Plan;
+use airside_routing::{Plan, SessionKey};
+use airside_snapshot::Principal;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::request::Parts;
@@ -120,6 +121,7 @@ async fn prepare(worker: &Worker, call: &mut Call, caller: &Caller, arrived: Arr
     if !door.is_billed() {
         plan.candidates.truncate(1);
     }
+    call.session = session_of(call, &caller.principal, &fields.model);
     call.record.timings.routed_us = call.elapsed_us();
     let bound = admit(worker, call, caller, &plan, body.len() as u64, &fields).await?;
     for skipped in &plan.skipped {
@@ -138,6 +140,13 @@ async fn prepare(worker: &Worker, call: &mut Call, caller: &Caller, arrived: Arr
     ask(worker, call, active, &plan, &question)
         .await
         .map_err(Stopped::Unanswered)
+}
+
+/// Which thread of which session this call belongs to.
+fn session_of(call: &Call, principal: &Principal, alias: &str) -> Option<SessionKey> {
+    let caller = &call.record.caller;
+    let (named, subagent) = (caller.harness_session.as_deref(), caller.subagent.as_deref());
+    SessionKey::of(principal, alias, named, subagent)
 }
 
 /// Read the body and what it says.

@@ -11,7 +11,7 @@ use airside_journal::{Attempt, AttemptOutcome, CallerIdentity, ModelCall, Outcom
 use airside_metering::{CallBound, Hold, cost, estimate_input, estimate_output};
 use airside_protocols::{Family, FrontDoor, ObjectWriter, TokenUsage};
 use airside_providers::UsageTap;
-use airside_routing::{Candidate, Skipped};
+use airside_routing::{AnswerNote, Candidate, Place, SessionKey, Skipped};
 use airside_snapshot::{Price, Principal};
 use airside_translation::Loss;
 use http::header::{HeaderMap, HeaderName, USER_AGENT};
@@ -43,11 +43,15 @@ pub(crate) struct Call {
     pub(crate) content_bytes: u64,
     /// The provider said that its answer, and so its count, is whole.
     pub(crate) is_answer_whole: bool,
+    /// Which thread of which session it belongs to, where that can be told.
+    pub(crate) session: Option<SessionKey>,
     started: Instant,
     hold: Hold,
     ticket: Option<Ticket>,
     /// Of the target that has the request; `None` while none has it.
     price: Option<Price>,
+    /// The dialect that target speaks.
+    family: Family,
     waited: Duration,
     is_over: bool,
 }
@@ -106,10 +110,12 @@ impl Call {
             usage: UsageTap::default(),
             content_bytes: 0,
             is_answer_whole: false,
+            session: None,
             started,
             hold: Hold::default(),
             ticket: None,
             price: None,
+            family: door.family(),
             waited: Duration::ZERO,
             is_over: false,
         }
@@ -187,6 +193,7 @@ impl Call {
             ended_us: now_us,
         });
         self.price = Some(candidate.price.clone());
+        self.family = candidate.family;
         self.usage = UsageTap::default();
         self.content_bytes = 0;
     }
@@ -296,6 +303,7 @@ impl Call {
             self.record.usage = usage;
             self.record.usage_source = source;
             self.record.cost_nanousd = cost(&price, &usage);
+            self.note_answer(usage);
         }
         let hold = std::mem::take(&mut self.hold);
         if hold.nanousd() > 0 && self.record.cost_nanousd > hold.nanousd() {
@@ -305,6 +313,28 @@ impl Call {
             self.gateway.log.warn("hold_exceeded", fields);
         }
         self.record.charges = self.gateway.ledger.settle(hold, self.record.cost_nanousd);
+    }
+
+    /// Remember for the session's next call where this one was answered.
+    fn note_answer(&self, usage: TokenUsage) {
+        let Some((session, (provider, model))) = self
+            .session
+            .as_ref()
+            .zip(self.record.provider.clone().zip(self.record.provider_model.clone()))
+        else {
+            return;
+        };
+        let note = AnswerNote {
+            place: Place {
+                provider,
+                model,
+                family: self.family,
+                key: 0,
+            },
+            usage,
+            issued_thinking: usage.output > 0,
+        };
+        self.gateway.sessions.note_answer(session, note, Instant::now());
     }
 
     /// The provider's count where it is whole; else the more of what it said and what was seen.
