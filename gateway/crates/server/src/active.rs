@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use airside_protocols::Family;
 use airside_providers::{Endpoint, credential_header};
 use airside_snapshot::{Compiled, Provider, SnapshotProblem, Timeouts};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -11,8 +10,6 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 #[derive(Debug)]
 pub(crate) struct ActiveProvider {
     pub(crate) name: Arc<str>,
-    /// The dialect it speaks.
-    pub(crate) protocol: Family,
     pub(crate) endpoint: Endpoint,
     pub(crate) origin: Arc<str>,
     pub(crate) host: HeaderValue,
@@ -69,7 +66,6 @@ impl ActiveProvider {
         let host = HeaderValue::from_str(&endpoint.authority).map_err(|_| inconsistent("bad host".into()))?;
         Ok(Self {
             name: name.as_str().into(),
-            protocol: provider.protocol,
             origin: format!("{scheme}://{}:{}", endpoint.host, endpoint.port).into(),
             host,
             credential: credential_header(&provider.credential),

@@ -148,8 +148,8 @@ async fn attempt(
     provider: &ActiveProvider,
     question: &Question,
 ) -> Attempted {
-    call.begin_attempt(candidate, &provider.name, provider.protocol);
-    let lane = Lane::to(provider.protocol, call, candidate, question).map_err(Setback::untranslatable)?;
+    call.begin_attempt(candidate, &provider.name);
+    let lane = Lane::to(call, candidate, question).map_err(Setback::untranslatable)?;
     let destination = Destination {
         endpoint: &provider.endpoint,
         origin: &provider.origin,

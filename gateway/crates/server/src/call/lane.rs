@@ -38,13 +38,8 @@ impl Lane {
     ///
     /// # Errors
     /// 400 when the target's dialect cannot say what is asked.
-    pub(crate) fn to(
-        family: Family,
-        call: &mut Call,
-        candidate: &Candidate<'_>,
-        question: &Question,
-    ) -> Result<Self, Refusal> {
-        let own = question.door.family();
+    pub(crate) fn to(call: &mut Call, candidate: &Candidate<'_>, question: &Question) -> Result<Self, Refusal> {
+        let (family, own) = (candidate.family, question.door.family());
         if family == own {
             return Ok(Self::AsItCame);
         }

@@ -50,8 +50,6 @@ pub(crate) struct Call {
     ticket: Option<Ticket>,
     /// Of the target that has the request; `None` while none has it.
     price: Option<Price>,
-    /// The dialect that target speaks.
-    family: Family,
     waited: Duration,
     is_over: bool,
 }
@@ -115,7 +113,6 @@ impl Call {
             hold: Hold::default(),
             ticket: None,
             price: None,
-            family: door.family(),
             waited: Duration::ZERO,
             is_over: false,
         }
@@ -177,8 +174,7 @@ impl Call {
     }
 
     /// This target is asked now. If nothing more is heard, the caller hung up meanwhile.
-    pub(crate) fn begin_attempt(&mut self, candidate: &Candidate<'_>, provider: &Arc<str>, family: Family) {
-        self.family = family;
+    pub(crate) fn begin_attempt(&mut self, candidate: &Candidate<'_>, provider: &Arc<str>) {
         self.losses.clear();
         let now_us = self.elapsed_us();
         self.record.attempts.push(Attempt {
