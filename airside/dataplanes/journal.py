@@ -49,6 +49,7 @@ class Attempt(Contract):
 
     provider: str
     model: str
+    key_id: str | None = Field(default=None, description="Which of the provider's credentials; None where it has one.")
     outcome: Literal["answered", "refused", "failed", "cut", "cancelled", "skipped"] = Field(
         description="`refused`: the provider's verdict on the request, passed on. `failed`: the next target was tried. "
         "`skipped`: not asked, for `reason`."
@@ -60,7 +61,10 @@ class Attempt(Contract):
     status: int | None = None
     retry_after_ms: int | None = None
     started_us: int = Field(description="After the call was accepted.")
-    first_byte_us: int | None = None
+    connect_us: int | None = Field(
+        default=None, description="How long opening a connection took; None where one was kept open."
+    )
+    first_byte_us: int | None = Field(default=None, description="The head of its answer, after the call was accepted.")
     ended_us: int
 
 
@@ -75,22 +79,59 @@ class Charge(Contract):
 class CallerIdentity(Contract):
     """What the harness says of itself in its headers; claims, not facts."""
 
+    harness: str | None = Field(default=None, description="Which client: `claude-code`, `codex`, `opencode`, ...")
+    harness_version: str | None = None
     harness_session: str | None = None
-    subagent: str | None = None
-    parent: str | None = None
+    subagent: str | None = Field(default=None, description="Set in the calls of a subagent only.")
+    parent: str | None = Field(default=None, description="What started that subagent.")
     user_agent: str | None = None
 
 
 class Timings(Contract):
-    """Microseconds since the call was accepted."""
+    """Microseconds since the call was accepted.
 
+    `queue_us`, `connect_us`, `per_token_us` and `gateway_us` are lengths of time.
+    """
+
+    queue_us: int = Field(
+        default=0, description="How long it waited to be admitted: for a lease, for room in a rate limit."
+    )
     admitted_us: int
     routed_us: int
+    connect_us: int | None = Field(
+        default=None,
+        description="How long opening a connection to whoever answered took; None where one was kept open.",
+    )
+    head_us: int | None = Field(default=None, description="The head of the answer from whoever answered.")
     first_byte_us: int | None = Field(default=None, description="First byte of content to the caller.")
+    last_content_us: int | None = Field(default=None, description="Last content to the caller.")
+    per_token_us: int | None = Field(default=None, description="Mean time between two tokens of output.")
     total_us: int
     gateway_us: int = Field(
         description="What the gateway itself added: everything but waiting for a provider or the caller."
     )
+
+
+class Loss(Contract):
+    """Something of a request or an answer that a target's dialect cannot say."""
+
+    field: str = Field(description="As the caller's dialect spells it.")
+
+
+class Translation(Contract):
+    """That a call was answered by a provider of another family than the caller's."""
+
+    family: str = Field(description="What it was translated to.")
+    losses: list[Loss] = Field(default_factory=list, description="What was left out or weakened, by rule.")
+    losses_omitted: int = Field(default=0, description="How many more there were than are named.")
+
+
+class ServerToolUse(Contract):
+    """A tool that ran at the provider and is paid for by use."""
+
+    tool: str
+    count: int
+    nanousd: int = Field(description="What that cost; part of the call's cost.")
 
 
 class ModelCall(Contract):
@@ -109,24 +150,49 @@ class ModelCall(Contract):
     deployment_id: str | None = None
     key_id: str | None = None
     caller: CallerIdentity = CallerIdentity()
-    front_door: Literal["anthropic-messages", "anthropic-count-tokens", "openai-responses", "openai-chat"]
+    front_door: str = Field(
+        max_length=32, description="`anthropic-messages`, `anthropic-count-tokens`, `openai-responses`, ..."
+    )
     model: str | None = Field(default=None, description="The alias that was asked for.")
+    downgraded_to: str | None = Field(
+        default=None, description="The alias whose route served it, where a budget's limit turned it to a cheaper one."
+    )
+    task: str | None = Field(default=None, description="Task class: `main`, `subagent`, `title`, `compact`, ...")
     stream: bool = False
+    shadow: bool = Field(
+        default=False, description="A copy of a call, sent to a target on trial: nobody saw its answer."
+    )
+    shadow_of: str | None = Field(default=None, description="The call it is a copy of.")
+    trace_id: str | None = Field(default=None, description="From the caller's `traceparent`.")
+    route_rule: str | None = Field(default=None, description="The condition of the step that applied.")
+    route_step: int | None = Field(default=None, description="Which step of the route applied, from 0.")
     route_reason: str | None = Field(default=None, description="Why this target, in a few words.")
+    translation: Translation | None = None
     attempts: list[Attempt] = Field(default_factory=list)
     provider: str | None = Field(default=None, description="Who answered.")
     provider_model: str | None = None
     outcome: Outcome
     status: int = Field(description="The HTTP status the caller saw; 499 when it hung up before one.")
     error_code: str | None = Field(default=None, description="Stable code of the gateway's own error.")
+    finish_reason: str | None = Field(default=None, description="Why the model stopped, as its provider says it.")
     usage: TokenUsage = TokenUsage()
     usage_source: UsageSource = UsageSource.NONE
+    reasoning_tokens: int | None = Field(default=None, description="Of the output; None where nobody says.")
+    service_tier: str | None = Field(default=None, description="Class of service billed, where not the usual one.")
+    server_tools: list[ServerToolUse] = Field(default_factory=list)
     cost_nanousd: int = 0
+    cache_break_nanousd: int | None = Field(
+        default=None,
+        description="What the session's prompt cache would have saved, had the call gone where the cache is.",
+    )
     hold_nanousd: int = Field(default=0, description="What had been reserved for it.")
     charges: list[Charge] = Field(default_factory=list)
     timings: Timings
     bytes_in: int = 0
     bytes_out: int = 0
+    bodies: Literal["kept", "dropped"] | None = Field(
+        default=None, description="What became of its bodies; None where the project wants none."
+    )
 
 
 class JournalBatch(Contract):

@@ -47,6 +47,7 @@ class ControlPlane:
         self.granted: dict[tuple[str, str], int] = {}
         self.records: dict[tuple[str, int], dict[str, Any]] = {}
         self.through: dict[str, int] = {}
+        self.as_written: list[str] = []
         self.away = False
         self.reject_journal = False
         self.changed = threading.Condition()
@@ -150,6 +151,7 @@ class ControlPlane:
         elif url.path == "/internal/v1/leases":
             self._say(handler, 200, self._leases(LeaseRequests.model_validate_json(body)))
         elif url.path == "/internal/v1/journal" and not self.reject_journal:
+            self.as_written += [json.dumps(record) for record in json.loads(body)["records"]]
             self._say(handler, 200, self._journal(JournalBatch.model_validate_json(body)))
         else:
             self._say(handler, 422, {"error": "no"})

@@ -8,12 +8,16 @@
 //! the process; a segment is synced to the device when it is full and at every `sync`.
 
 mod batch;
+mod detail;
 mod frame;
+mod outcome;
 mod record;
 mod recovery;
 mod segment;
 mod spool;
 
 pub use batch::Batch;
-pub use record::{Attempt, AttemptOutcome, CallerIdentity, JournalReceipt, ModelCall, Outcome, Timings, UsageSource};
+pub use detail::{Attempt, CallerIdentity, ServerToolUse, Timings, Translation, word};
+pub use outcome::{AttemptOutcome, Outcome, UsageSource};
+pub use record::{JournalReceipt, ModelCall};
 pub use spool::{Recovered, Spool, SpoolFault, SpoolOptions, SpoolState, Ticket};

@@ -1,172 +1,26 @@
 //! One record: one call of a model. Mirrors `airside/dataplanes/journal.py`, which describes every field.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use airside_metering::Charge;
 use airside_protocols::{ObjectWriter, TokenUsage};
 use serde::{Deserialize, Serialize};
 
-/// How a call ended for its caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// The provider's whole answer arrived.
-    Completed,
-    /// No target gave an answer.
-    Failed,
-    /// The provider broke off after the first content.
-    Cut,
-    /// The caller hung up.
-    Cancelled,
-    /// The gateway said no before any provider was asked.
-    Refused,
-    /// The gateway died in the middle of it.
-    Lost,
-}
+use crate::detail::{
+    Attempt, CallerIdentity, LONGEST_WORD, MOST_LOSSES, MOST_SERVER_TOOLS, ServerToolUse, Timings, Translation,
+    present_number, present_text, word,
+};
+use crate::outcome::{Outcome, UsageSource};
 
-impl Outcome {
-    /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 6] = [
-        Self::Completed,
-        Self::Failed,
-        Self::Cut,
-        Self::Cancelled,
-        Self::Refused,
-        Self::Lost,
-    ];
-
-    /// As the journal spells it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Cut => "cut",
-            Self::Cancelled => "cancelled",
-            Self::Refused => "refused",
-            Self::Lost => "lost",
-        }
-    }
-}
-
-/// Where the token counts come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UsageSource {
-    /// The provider's own count.
-    Provider,
-    /// From bytes seen.
-    Estimated,
-    /// Nothing was billed.
-    #[default]
-    None,
-}
-
-impl UsageSource {
-    /// As the journal spells it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Provider => "provider",
-            Self::Estimated => "estimated",
-            Self::None => "none",
-        }
-    }
-}
-
-/// What became of one request to one target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AttemptOutcome {
-    /// It gave the answer.
-    Answered,
-    /// Its verdict on the request was passed on.
-    Refused,
-    /// The next target was tried.
-    Failed,
-    /// It broke off after the first content.
-    Cut,
-    /// The caller hung up meanwhile.
-    Cancelled,
-    /// It was not asked.
-    Skipped,
-}
-
-impl AttemptOutcome {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Answered,
-        Self::Refused,
-        Self::Failed,
-        Self::Cut,
-        Self::Cancelled,
-        Self::Skipped,
-    ];
-
-    /// As the journal spells it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Answered => "answered",
-            Self::Refused => "refused",
-            Self::Failed => "failed",
-            Self::Cut => "cut",
-            Self::Cancelled => "cancelled",
-            Self::Skipped => "skipped",
-        }
-    }
-}
-
-/// One request to one target.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Attempt {
-    /// The provider's name.
-    pub provider: Arc<str>,
-    /// Its name of the model.
-    pub model: Arc<str>,
-    /// What became of it.
-    pub outcome: AttemptOutcome,
-    /// Why, in a word.
-    pub reason: Option<&'static str>,
-    /// The HTTP status.
-    pub status: Option<u16>,
-    /// As the provider asked.
-    pub retry_after_ms: Option<u64>,
-    /// After the call was accepted.
-    pub started_us: u64,
-    /// After the call was accepted.
-    pub first_byte_us: Option<u64>,
-    /// After the call was accepted.
-    pub ended_us: u64,
-}
-
-/// What the harness says of itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct CallerIdentity {
-    /// Its session.
-    pub harness_session: Option<String>,
-    /// Its subagent.
-    pub subagent: Option<String>,
-    /// That one's parent.
-    pub parent: Option<String>,
-    /// The client program.
-    pub user_agent: Option<String>,
-}
-
-/// Microseconds since the call was accepted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Timings {
-    /// When its budget was reserved.
-    pub admitted_us: u64,
-    /// When its targets were chosen.
-    pub routed_us: u64,
-    /// First byte of content to the caller.
-    pub first_byte_us: Option<u64>,
-    /// Its end.
-    pub total_us: u64,
-    /// Everything but waiting for a provider or the caller.
-    pub gateway_us: u64,
-}
+/// What a record can grow by after it was opened: for each attempt beside its names, and for everything else.
+const ROOM_PER_ATTEMPT: usize = 400;
+const ROOM_PER_CHARGE: usize = 24;
+const ROOM_BESIDES: usize = 1_600 + MOST_LOSSES * (LONGEST_WORD + 16) + MOST_SERVER_TOOLS * (LONGEST_WORD + 80);
+/// The status of a caller that hung up before it saw one; nginx's number.
+const HUNG_UP: u16 = 499;
+/// Names hold nothing that JSON escapes but quotes and backslashes.
+const BYTES_PER_NAME_BYTE: usize = 2;
 
 /// One call of a model, however many attempts it took. The `sequence` is given to it by the spool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -199,10 +53,34 @@ pub struct ModelCall {
     pub front_door: &'static str,
     /// The alias that was asked for.
     pub model: Option<String>,
+    /// The alias whose route served it, where a budget's limit turned it to a cheaper one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub downgraded_to: Option<String>,
+    /// Its task class: `main`, `subagent`, `title`, ...
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<&'static str>,
     /// True for a stream.
     pub stream: bool,
+    /// The copy of a call that was sent to a target on trial: nobody saw its answer.
+    #[serde(skip_serializing_if = "is_false")]
+    pub shadow: bool,
+    /// The call it is a copy of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow_of: Option<String>,
+    /// The trace it belongs to, 32 hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// The condition of the step that applied; `None` for a step without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route_rule: Option<String>,
+    /// Which step of the route applied, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route_step: Option<u64>,
     /// Why this target.
     pub route_reason: Option<String>,
+    /// That it was answered by a provider of another family.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub translation: Option<Translation>,
     /// In order.
     pub attempts: Vec<Attempt>,
     /// Who answered.
@@ -215,12 +93,27 @@ pub struct ModelCall {
     pub status: u16,
     /// Code of the gateway's own error.
     pub error_code: Option<&'static str>,
+    /// Why the model stopped, as its provider says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<String>,
     /// The tokens.
     pub usage: TokenUsage,
     /// Who counted them.
     pub usage_source: UsageSource,
+    /// Of the output, what was reasoning; `None` where the provider does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_tokens: Option<u64>,
+    /// The class of service it was billed at, where it is not the usual one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<String>,
+    /// Tools that ran at the provider; see `note_server_tool`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub server_tools: Vec<ServerToolUse>,
     /// The cost.
     pub cost_nanousd: u64,
+    /// What the session's prompt cache would have saved, had the call gone where the cache is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_break_nanousd: Option<u64>,
     /// What had been reserved.
     pub hold_nanousd: u64,
     /// What counts against which budget.
@@ -231,9 +124,102 @@ pub struct ModelCall {
     pub bytes_in: u64,
     /// Of the answer's body.
     pub bytes_out: u64,
+    /// What became of its bodies: `kept`, `dropped`; `None` where none are wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bodies: Option<&'static str>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "this is how serde asks")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 impl ModelCall {
+    /// The record of a call that was just accepted. It counts as hung up until something else is heard of it.
+    #[must_use]
+    pub fn accepted(call_id: String, at: String, project: String, front_door: &'static str) -> Self {
+        Self {
+            kind: "model_call",
+            call_id,
+            at,
+            snapshot_version: 0,
+            project,
+            session_id: None,
+            agent_id: None,
+            agent_name: None,
+            agent_version: None,
+            deployment_id: None,
+            key_id: None,
+            caller: CallerIdentity::default(),
+            front_door,
+            model: None,
+            downgraded_to: None,
+            task: None,
+            stream: false,
+            shadow: false,
+            shadow_of: None,
+            trace_id: None,
+            route_rule: None,
+            route_step: None,
+            route_reason: None,
+            translation: None,
+            attempts: Vec::with_capacity(2),
+            provider: None,
+            provider_model: None,
+            outcome: Outcome::Cancelled,
+            status: HUNG_UP,
+            error_code: None,
+            finish_reason: None,
+            usage: TokenUsage::default(),
+            usage_source: UsageSource::None,
+            reasoning_tokens: None,
+            service_tier: None,
+            server_tools: Vec::new(),
+            cost_nanousd: 0,
+            cache_break_nanousd: None,
+            hold_nanousd: 0,
+            charges: Vec::new(),
+            timings: Timings::default(),
+            bytes_in: 0,
+            bytes_out: 0,
+            bodies: None,
+        }
+    }
+
+    /// Bytes that this record may still grow by, once opened, if these providers and models are offered to it, any one
+    /// of which may be asked a second time. What is added later is bounded by its own type, so that it always fits;
+    /// `trace_id`, `route_rule`, `shadow_of` and `downgraded_to` are given before.
+    #[must_use]
+    pub fn room_to_grow<'a>(&self, targets: impl Iterator<Item = (&'a str, &'a str)>) -> usize {
+        let (mut room, mut longest) = (ROOM_BESIDES + self.charges.len() * ROOM_PER_CHARGE, 0);
+        for (provider, model) in targets {
+            let names = BYTES_PER_NAME_BYTE * (provider.len() + model.len());
+            longest = longest.max(names);
+            room += ROOM_PER_ATTEMPT + names;
+        }
+        // Who answered is named once more beside the attempts, and so is who was asked again.
+        room + ROOM_PER_ATTEMPT + 2 * longest
+    }
+
+    /// Count uses of a tool that ran at the provider. Beyond `MOST_SERVER_TOOLS` kinds they go by `other`.
+    pub fn note_server_tool(&mut self, tool: &str, count: u64, nanousd: u64) {
+        let name = word(tool);
+        let is_known = |known: &ServerToolUse| known.tool == name;
+        let is_full = self.server_tools.len() + 1 >= MOST_SERVER_TOOLS && !self.server_tools.iter().any(is_known);
+        let name: Cow<'static, str> = if is_full { "other".into() } else { name.into() };
+        match self.server_tools.iter_mut().find(|known| known.tool == name) {
+            Some(known) => {
+                known.count = known.count.saturating_add(count);
+                known.nanousd = known.nanousd.saturating_add(nanousd);
+            }
+            None => self.server_tools.push(ServerToolUse {
+                tool: name,
+                count,
+                nanousd,
+            }),
+        }
+    }
+
     /// The record as JSON, without its sequence: the same as `Serialize` gives, in a fifth of the time.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
@@ -258,25 +244,33 @@ impl ModelCall {
         object.optional_number("agent_version", self.agent_version);
         object.optional_text("deployment_id", self.deployment_id.as_deref());
         object.optional_text("key_id", self.key_id.as_deref());
-        object.object("caller", |caller| {
-            caller.optional_text("harness_session", self.caller.harness_session.as_deref());
-            caller.optional_text("subagent", self.caller.subagent.as_deref());
-            caller.optional_text("parent", self.caller.parent.as_deref());
-            caller.optional_text("user_agent", self.caller.user_agent.as_deref());
-        });
+        object.object("caller", |caller| self.caller.write(caller));
     }
 
     fn write_how(&self, object: &mut ObjectWriter<'_>) {
         object.text("front_door", self.front_door);
         object.optional_text("model", self.model.as_deref());
+        present_text(object, "downgraded_to", self.downgraded_to.as_deref());
+        present_text(object, "task", self.task);
         object.flag("stream", self.stream);
+        if self.shadow {
+            object.flag("shadow", true);
+        }
+        present_text(object, "shadow_of", self.shadow_of.as_deref());
+        present_text(object, "trace_id", self.trace_id.as_deref());
+        present_text(object, "route_rule", self.route_rule.as_deref());
+        present_number(object, "route_step", self.route_step);
         object.optional_text("route_reason", self.route_reason.as_deref());
+        if let Some(translation) = &self.translation {
+            object.object("translation", |object| translation.write(object));
+        }
         object.objects("attempts", &self.attempts, |object, attempt| attempt.write(object));
         object.optional_text("provider", self.provider.as_deref());
         object.optional_text("provider_model", self.provider_model.as_deref());
         object.text("outcome", self.outcome.name());
         object.number("status", self.status.into());
         object.optional_text("error_code", self.error_code);
+        present_text(object, "finish_reason", self.finish_reason.as_deref());
     }
 
     fn write_cost(&self, object: &mut ObjectWriter<'_>) {
@@ -288,7 +282,13 @@ impl ModelCall {
             usage.number("output", self.usage.output);
         });
         object.text("usage_source", self.usage_source.name());
+        present_number(object, "reasoning_tokens", self.reasoning_tokens);
+        present_text(object, "service_tier", self.service_tier.as_deref());
+        if !self.server_tools.is_empty() {
+            object.objects("server_tools", &self.server_tools, |object, used| used.write(object));
+        }
         object.number("cost_nanousd", self.cost_nanousd);
+        present_number(object, "cache_break_nanousd", self.cache_break_nanousd);
         object.number("hold_nanousd", self.hold_nanousd);
         object.objects("charges", &self.charges, |object, charge| {
             object.text("scope", &charge.scope);
@@ -296,29 +296,10 @@ impl ModelCall {
             object.number("window_start", charge.window_start.unsigned_abs());
             object.number("nanousd", charge.nanousd);
         });
-        object.object("timings", |timings| {
-            timings.number("admitted_us", self.timings.admitted_us);
-            timings.number("routed_us", self.timings.routed_us);
-            timings.optional_number("first_byte_us", self.timings.first_byte_us);
-            timings.number("total_us", self.timings.total_us);
-            timings.number("gateway_us", self.timings.gateway_us);
-        });
+        object.object("timings", |timings| self.timings.write(timings));
         object.number("bytes_in", self.bytes_in);
         object.number("bytes_out", self.bytes_out);
-    }
-}
-
-impl Attempt {
-    fn write(&self, object: &mut ObjectWriter<'_>) {
-        object.text("provider", &self.provider);
-        object.text("model", &self.model);
-        object.text("outcome", self.outcome.name());
-        object.optional_text("reason", self.reason);
-        object.optional_number("status", self.status.map(u64::from));
-        object.optional_number("retry_after_ms", self.retry_after_ms);
-        object.number("started_us", self.started_us);
-        object.optional_number("first_byte_us", self.first_byte_us);
-        object.number("ended_us", self.ended_us);
+        present_text(object, "bodies", self.bodies);
     }
 }
 
@@ -339,41 +320,29 @@ pub struct JournalReceipt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::AttemptOutcome;
 
     fn call(outcome: Outcome, usage_source: UsageSource, attempt: AttemptOutcome) -> ModelCall {
         let attempt = Attempt {
-            provider: "p\"q".into(),
-            model: "m".into(),
             outcome: attempt,
             reason: Some("connect"),
             status: Some(500),
-            retry_after_ms: None,
-            started_us: 1,
             first_byte_us: Some(2),
-            ended_us: 3,
+            ..Attempt::begun("p\"q".into(), "m".into(), 1)
         };
         ModelCall {
-            kind: "model_call",
-            call_id: "call_1".into(),
-            at: "2026-11-23T17:52:28Z".into(),
             snapshot_version: 3,
-            project: "zahlungen\n\u{1f600}".into(),
-            session_id: None,
             agent_id: Some("a".into()),
             agent_name: Some("n".into()),
             agent_version: Some(4),
-            deployment_id: None,
             key_id: Some("k".into()),
             caller: CallerIdentity {
                 user_agent: Some("u\\".into()),
                 ..CallerIdentity::default()
             },
-            front_door: "openai-chat",
             model: Some("m".into()),
             stream: true,
-            route_reason: None,
             attempts: vec![attempt.clone(), attempt],
-            provider: None,
             provider_model: Some("x".into()),
             outcome,
             status: 200,
@@ -385,15 +354,88 @@ mod tests {
             usage_source,
             cost_nanousd: 7,
             hold_nanousd: 8,
-            charges: vec![Charge {
-                scope: "agent:a".into(),
-                window_start: 9,
-                nanousd: 10,
-            }],
-            timings: Timings::default(),
-            bytes_in: 1,
-            bytes_out: 2,
+            charges: vec![charge(10)],
+            ..accepted()
         }
+    }
+
+    fn accepted() -> ModelCall {
+        ModelCall::accepted(
+            "call_1".into(),
+            "2026-11-23T17:52:28Z".into(),
+            "zahlungen\n\u{1f600}".into(),
+            "openai-chat",
+        )
+    }
+
+    fn charge(nanousd: u64) -> Charge {
+        Charge {
+            scope: "agent:a".into(),
+            window_start: 9,
+            nanousd,
+        }
+    }
+
+    /// Everything that can be there, as large as it can be.
+    fn filled(mut call: ModelCall, provider: &str, model: &str, attempts: usize) -> ModelCall {
+        let attempt = Attempt {
+            key_id: Some("k".repeat(LONGEST_WORD).into()),
+            outcome: AttemptOutcome::Cancelled,
+            reason: Some("credential_rejected_by_provider"),
+            status: Some(u16::MAX),
+            retry_after_ms: Some(u64::MAX),
+            connect_us: Some(u64::MAX),
+            first_byte_us: Some(u64::MAX),
+            ..Attempt::begun(provider.into(), model.into(), u64::MAX)
+        };
+        call.attempts = vec![attempt; attempts];
+        call.provider = Some(provider.into());
+        call.provider_model = Some(model.into());
+        call.shadow = true;
+        call.route_step = Some(u64::MAX);
+        call.route_reason = Some("r".repeat(200));
+        let mut translation = Translation::to("openai-responses");
+        for number in 0..100 {
+            let tail = "t".repeat(500);
+            translation.lose(format!("{number}{tail}").into());
+            call.note_server_tool(&format!("{number}{tail}"), u64::MAX, u64::MAX);
+        }
+        call.translation = Some(translation);
+        call.outcome = Outcome::Completed;
+        call.status = u16::MAX;
+        call.error_code = Some("provider_credential_rejected_by_provider");
+        call.finish_reason = Some(word(&"f".repeat(500)));
+        call.usage = TokenUsage {
+            input_uncached: u64::MAX,
+            cache_read: u64::MAX,
+            cache_write_5m: u64::MAX,
+            cache_write_1h: u64::MAX,
+            output: u64::MAX,
+        };
+        call.usage_source = UsageSource::Estimated;
+        call.reasoning_tokens = Some(u64::MAX);
+        call.service_tier = Some(word(&"s".repeat(500)));
+        call.cost_nanousd = u64::MAX;
+        call.cache_break_nanousd = Some(u64::MAX);
+        call.hold_nanousd = u64::MAX;
+        call.timings = Timings {
+            queue_us: u64::MAX,
+            admitted_us: u64::MAX,
+            routed_us: u64::MAX,
+            connect_us: Some(u64::MAX),
+            head_us: Some(u64::MAX),
+            first_byte_us: Some(u64::MAX),
+            last_content_us: Some(u64::MAX),
+            per_token_us: Some(u64::MAX),
+            total_us: u64::MAX,
+            gateway_us: u64::MAX,
+        };
+        (call.bytes_in, call.bytes_out) = (u64::MAX, u64::MAX);
+        call.bodies = Some("dropped");
+        for charge in &mut call.charges {
+            charge.nanousd = u64::MAX;
+        }
+        call
     }
 
     #[test]
@@ -407,8 +449,39 @@ mod tests {
             (Outcome::Lost, UsageSource::Estimated, AttemptOutcome::Skipped),
         ] {
             let call = call(outcome, source, result);
-            let quick: serde_json::Value = serde_json::from_slice(&call.to_json()).unwrap();
-            assert_eq!(quick, serde_json::to_value(&call).unwrap());
+            for call in [filled(call.clone(), "p", "m", 2), call] {
+                let quick: serde_json::Value = serde_json::from_slice(&call.to_json()).unwrap();
+                assert_eq!(quick, serde_json::to_value(&call).unwrap());
+            }
         }
+    }
+
+    #[test]
+    fn a_record_never_outgrows_the_room_it_is_given() {
+        let (provider, model) = ("p\"".repeat(100), "m\\".repeat(100));
+        for (targets, charges) in [(1, 0), (1, 8), (20, 1)] {
+            let mut opened = accepted();
+            opened.charges = (0..charges).map(|_| charge(0)).collect();
+            let offered = std::iter::repeat_n((provider.as_str(), model.as_str()), targets);
+            let most = opened.to_json().len() + opened.room_to_grow(offered);
+            let ended = filled(opened, &provider, &model, targets + 1).to_json().len();
+            assert!(
+                ended <= most,
+                "{ended} > {most} with {targets} targets and {charges} charges"
+            );
+        }
+    }
+
+    #[test]
+    fn uses_of_server_tools_are_added_up_and_bounded() {
+        let mut call = accepted();
+        for number in 0..50 {
+            call.note_server_tool("web_search", 1, 10);
+            call.note_server_tool(&format!("tool_{number}"), 2, 0);
+        }
+        assert_eq!(call.server_tools.len(), MOST_SERVER_TOOLS);
+        let of = |name: &str| call.server_tools.iter().find(|used| used.tool == name).unwrap();
+        assert_eq!((of("web_search").count, of("web_search").nanousd), (50, 500));
+        assert_eq!(of("other").count, 2 * (50 - 6));
     }
 }

@@ -6,9 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use airside_journal::{CallerIdentity, ModelCall, Outcome, Spool, SpoolFault, SpoolOptions, Timings, UsageSource};
+use airside_journal::{ModelCall, Outcome, Spool, SpoolFault, SpoolOptions};
 use airside_metering::Charge;
-use airside_protocols::TokenUsage;
 use proptest::prelude::*;
 
 const SMALL: SpoolOptions = SpoolOptions {
@@ -39,40 +38,21 @@ impl Drop for Place {
 
 fn call(id: u64, outcome: Outcome) -> ModelCall {
     ModelCall {
-        kind: "model_call",
-        call_id: format!("call_{id}"),
-        at: "2026-11-23T17:52:28Z".into(),
         snapshot_version: 1,
-        project: "p".into(),
-        session_id: None,
-        agent_id: None,
-        agent_name: None,
-        agent_version: None,
-        deployment_id: None,
-        key_id: None,
-        caller: CallerIdentity::default(),
-        front_door: "openai-chat",
-        model: None,
-        stream: false,
-        route_reason: None,
-        attempts: Vec::new(),
-        provider: None,
-        provider_model: None,
         outcome,
         status: 200,
-        error_code: None,
-        usage: TokenUsage::default(),
-        usage_source: UsageSource::None,
         cost_nanousd: id,
-        hold_nanousd: 0,
         charges: vec![Charge {
             scope: "agent:a".into(),
             window_start: 0,
             nanousd: id,
         }],
-        timings: Timings::default(),
-        bytes_in: 0,
-        bytes_out: 0,
+        ..ModelCall::accepted(
+            format!("call_{id}"),
+            "2026-11-23T17:52:28Z".into(),
+            "p".into(),
+            "openai-chat",
+        )
     }
 }
 

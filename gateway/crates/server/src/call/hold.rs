@@ -133,7 +133,7 @@ pub(crate) async fn hold_events(
             Arrival::Silent => return Err(Failed::silent(Kind::Stalled)),
         }
     }
-    call.content_bytes = reader.content_bytes();
+    call.content_passed(reader.content_bytes());
     if reader.verdict().began {
         call.first_content();
     }
@@ -196,7 +196,7 @@ pub(crate) async fn hold_document(
     let said = said.ok_or(Failed::silent(Kind::Garbage))?;
     call.first_content();
     call.usage.read_answer(call.family, &whole);
-    call.content_bytes = whole.len() as u64;
+    call.content_passed(whole.len() as u64);
     call.is_answer_whole = true;
     Ok(Start::Whole(said))
 }

@@ -5,6 +5,7 @@
 mod admit;
 mod ask;
 mod hold;
+mod identity;
 mod lane;
 mod relay;
 mod route;

@@ -188,7 +188,7 @@ impl Relay {
                 let Some(block) = block else { return Ok(()) };
                 let (family, call) = (self.call.family, &mut self.call);
                 reader.read(&block, |payload| call.usage.read_event(family, payload));
-                call.content_bytes = reader.content_bytes();
+                call.content_passed(reader.content_bytes());
                 let verdict = reader.verdict();
                 if verdict.began {
                     call.first_content();
@@ -216,7 +216,7 @@ impl Relay {
                     self.call.usage.read_answer(self.call.family, &whole);
                     self.call.is_answer_whole = true;
                 }
-                self.call.content_bytes = *copied as u64;
+                self.call.content_passed(*copied as u64);
                 let is_success = (200..300).contains(&self.call.record.status);
                 self.call.end(if is_success {
                     Outcome::Completed

@@ -18,9 +18,10 @@ use serde_json::json;
 
 use super::admit::{bound_of, reserve};
 use super::ask::{Answered, NoAnswer, Question, ask};
+use super::identity::shortened;
 use super::relay::relay;
 use super::route::route;
-use super::settle::{Call, shortened};
+use super::settle::Call;
 use super::stream::AnswerStream;
 use crate::authenticate::{Caller, authenticate};
 use crate::body::{check_framing, discard, read_body};
@@ -186,8 +187,10 @@ async fn admit(
         return Ok(CallBound::default());
     }
     let bound = bound_of(plan, body_bytes, fields);
-    let hold = reserve(&worker.gateway, &caller.principal, &caller.active, &bound).await?;
-    call.holds(hold);
+    let asked_us = call.elapsed_us();
+    let reserved = reserve(&worker.gateway, &caller.principal, &caller.active, &bound).await;
+    call.record.timings.queue_us = call.elapsed_us().saturating_sub(asked_us);
+    call.holds(reserved?);
     Ok(bound)
 }
 
@@ -199,8 +202,13 @@ fn reason_of(plan: &Plan<'_>) -> String {
 }
 
 fn open(worker: &Worker, call: &mut Call, bound: &CallBound, plan: &Plan<'_>) -> Result<(), Refusal> {
-    let attempts = plan.skipped.len() + plan.candidates.len() + 1;
-    call.open(bound, attempts).map_err(|fault| {
+    let skipped = plan.skipped.iter().map(|skipped| skipped.target);
+    let targets = skipped.chain(plan.candidates.iter().map(|candidate| candidate.target));
+    call.open(
+        bound,
+        targets.map(|target| (target.provider.as_str(), target.model.as_str())),
+    )
+    .map_err(|fault| {
         worker
             .gateway
             .log

@@ -7,26 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use airside_journal::{Attempt, AttemptOutcome, CallerIdentity, ModelCall, Outcome, Ticket, Timings, UsageSource};
+use airside_journal::{Attempt, AttemptOutcome, ModelCall, Outcome, Ticket, Translation, UsageSource};
 use airside_metering::{CallBound, Hold, cost, estimate_input, estimate_output};
 use airside_protocols::{Family, FrontDoor, ObjectWriter, TokenUsage};
 use airside_providers::UsageTap;
 use airside_routing::{AnswerNote, Candidate, Place, SessionKey, Skipped};
 use airside_snapshot::{Price, Principal};
 use airside_translation::Loss;
-use http::header::{HeaderMap, HeaderName, USER_AGENT};
+use http::header::HeaderMap;
 use serde_json::json;
 
+use super::identity::{identity, trace_id};
 use crate::gateway::Gateway;
 use crate::log::Level;
-
-/// Longest text taken over from a header.
-const MOST_HEADER_BYTES: usize = 200;
-/// The status of a caller that hung up before it saw one; nginx's number.
-const HUNG_UP: u16 = 499;
-/// What a record can grow by, per attempt and besides.
-const ROOM_PER_ATTEMPT: usize = 640;
-const ROOM_BESIDES: usize = 1024;
 
 /// One call under way.
 #[derive(Debug)]
@@ -35,8 +28,6 @@ pub(crate) struct Call {
     pub(crate) door: FrontDoor,
     /// The dialect of the provider that has the request: the caller's own, unless the call is translated.
     pub(crate) family: Family,
-    /// What translation could not carry over, each once.
-    pub(crate) losses: Vec<Loss>,
     pub(crate) record: ModelCall,
     pub(crate) usage: UsageTap,
     /// Bytes of the model's own words that went by.
@@ -65,12 +56,9 @@ impl Call {
         started: Instant,
     ) -> Self {
         let now = gateway.clock.now();
+        let call_id = gateway.identifiers.new_id("call", now);
         let record = ModelCall {
-            kind: "model_call",
-            call_id: gateway.identifiers.new_id("call", now),
-            at: now.to_string(),
             snapshot_version,
-            project: principal.project.clone(),
             session_id: principal.session_id.clone(),
             agent_id: principal.agent_id.clone(),
             agent_name: principal.agent_name.clone(),
@@ -78,24 +66,8 @@ impl Call {
             deployment_id: principal.deployment_id.clone(),
             key_id: principal.key_id.clone(),
             caller: identity(headers),
-            front_door: door.name(),
-            model: None,
-            stream: false,
-            route_reason: None,
-            attempts: Vec::with_capacity(2),
-            provider: None,
-            provider_model: None,
-            outcome: Outcome::Cancelled,
-            status: HUNG_UP,
-            error_code: None,
-            usage: TokenUsage::default(),
-            usage_source: UsageSource::None,
-            cost_nanousd: 0,
-            hold_nanousd: 0,
-            charges: Vec::new(),
-            timings: Timings::default(),
-            bytes_in: 0,
-            bytes_out: 0,
+            trace_id: trace_id(headers),
+            ..ModelCall::accepted(call_id, now.to_string(), principal.project.clone(), door.name())
         };
         gateway.in_flight.fetch_add(1, Ordering::Relaxed);
         gateway.metrics.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -103,7 +75,6 @@ impl Call {
             gateway,
             door,
             family: door.family(),
-            losses: Vec::new(),
             record,
             usage: UsageTap::default(),
             content_bytes: 0,
@@ -139,7 +110,13 @@ impl Call {
     ///
     /// If this process dies, the call counts as lost and is billed for its input at the bound that was reserved:
     /// the most it can have read, and nothing for an answer nobody saw.
-    pub(crate) fn open(&mut self, bound: &CallBound, attempts: usize) -> Result<(), airside_journal::SpoolFault> {
+    ///
+    /// `targets`: provider and model of everything it may be asked of.
+    pub(crate) fn open<'a>(
+        &mut self,
+        bound: &CallBound,
+        targets: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Result<(), airside_journal::SpoolFault> {
         let mut if_lost = self.record.clone();
         if_lost.outcome = Outcome::Lost;
         if_lost.error_code = Some("gateway_died");
@@ -152,7 +129,7 @@ impl Call {
             if_lost.cost_nanousd = bound.input_nanousd;
             if_lost.charges = self.hold.charges(bound.input_nanousd);
         }
-        let room = ROOM_BESIDES + attempts * ROOM_PER_ATTEMPT;
+        let room = if_lost.room_to_grow(targets);
         self.ticket = Some(self.gateway.spool.begin(&if_lost, room)?);
         Ok(())
     }
@@ -161,33 +138,25 @@ impl Call {
     pub(crate) fn skip(&mut self, skipped: &Skipped<'_>) {
         let now_us = self.elapsed_us();
         self.record.attempts.push(Attempt {
-            provider: skipped.target.provider.as_str().into(),
-            model: skipped.target.model.as_str().into(),
             outcome: AttemptOutcome::Skipped,
             reason: Some(skipped.skip.reason()),
-            status: None,
-            retry_after_ms: None,
-            started_us: now_us,
-            first_byte_us: None,
-            ended_us: now_us,
+            ..Attempt::begun(
+                skipped.target.provider.as_str().into(),
+                skipped.target.model.as_str().into(),
+                now_us,
+            )
         });
     }
 
     /// This target is asked now. If nothing more is heard, the caller hung up meanwhile.
     pub(crate) fn begin_attempt(&mut self, candidate: &Candidate<'_>, provider: &Arc<str>) {
-        self.losses.clear();
+        let is_translated = candidate.family != self.door.family();
+        self.record.translation = is_translated.then(|| Translation::to(candidate.family.name()));
         let now_us = self.elapsed_us();
-        self.record.attempts.push(Attempt {
-            provider: Arc::clone(provider),
-            model: candidate.target.model.as_str().into(),
-            outcome: AttemptOutcome::Cancelled,
-            reason: None,
-            status: None,
-            retry_after_ms: None,
-            started_us: now_us,
-            first_byte_us: None,
-            ended_us: now_us,
-        });
+        let model = candidate.target.model.as_str().into();
+        self.record
+            .attempts
+            .push(Attempt::begun(Arc::clone(provider), model, now_us));
         self.price = Some(candidate.price.clone());
         self.family = candidate.family;
         self.usage = UsageTap::default();
@@ -196,9 +165,11 @@ impl Call {
 
     /// Translation leaves this out.
     pub(crate) fn loses(&mut self, losses: Vec<Loss>) {
-        self.losses.extend(losses);
-        self.losses.sort();
-        self.losses.dedup();
+        if let Some(translation) = &mut self.record.translation {
+            for loss in losses {
+                translation.lose(loss.field);
+            }
+        }
     }
 
     /// The head of its answer is there.
@@ -235,6 +206,8 @@ impl Call {
         if let Some(attempt) = self.record.attempts.last() {
             self.record.provider = Some(Arc::clone(&attempt.provider));
             self.record.provider_model = Some(Arc::clone(&attempt.model));
+            self.record.timings.connect_us = attempt.connect_us;
+            self.record.timings.head_us = attempt.first_byte_us;
         }
     }
 
@@ -242,6 +215,15 @@ impl Call {
     pub(crate) fn first_content(&mut self) {
         if self.record.timings.first_byte_us.is_none() {
             self.record.timings.first_byte_us = Some(self.elapsed_us());
+        }
+    }
+
+    /// So many bytes of the model's own words went by so far.
+    pub(crate) fn content_passed(&mut self, bytes: u64) {
+        if bytes > self.content_bytes {
+            self.content_bytes = bytes;
+            self.first_content();
+            self.record.timings.last_content_us = Some(self.elapsed_us());
         }
     }
 
@@ -283,6 +265,7 @@ impl Call {
         self.record.timings.total_us = now_us;
         let waited_us = u64::try_from(self.waited.as_micros()).unwrap_or(u64::MAX);
         self.record.timings.gateway_us = now_us.saturating_sub(waited_us);
+        self.record.timings.spread_over(self.record.usage.output);
         self.write_record();
         self.gateway.metrics.count(self.door, &self.record);
         self.gateway.metrics.in_flight.fetch_sub(1, Ordering::Relaxed);
@@ -415,38 +398,4 @@ impl Drop for Call {
         };
         self.end(outcome);
     }
-}
-
-const SESSION_HEADERS: [HeaderName; 5] = [
-    HeaderName::from_static("x-claude-code-session-id"),
-    HeaderName::from_static("session-id"),
-    HeaderName::from_static("session_id"),
-    HeaderName::from_static("thread-id"),
-    HeaderName::from_static("x-session-id"),
-];
-const SUBAGENT_HEADERS: [HeaderName; 1] = [HeaderName::from_static("x-claude-code-agent-id")];
-const PARENT_HEADERS: [HeaderName; 2] = [
-    HeaderName::from_static("x-claude-code-parent-agent-id"),
-    HeaderName::from_static("x-parent-session-id"),
-];
-
-/// What the harness says of itself. The headers are those of Claude Code, Codex and `OpenCode`.
-fn identity(headers: &HeaderMap) -> CallerIdentity {
-    let first = |names: &[HeaderName]| {
-        let value = names.iter().find_map(|name| headers.get(name))?;
-        Some(shortened(value.to_str().ok()?))
-    };
-    CallerIdentity {
-        harness_session: first(&SESSION_HEADERS),
-        subagent: first(&SUBAGENT_HEADERS),
-        parent: first(&PARENT_HEADERS),
-        user_agent: first(&[USER_AGENT]),
-    }
-}
-
-/// Header text is ASCII here, so any byte is a boundary; `floor_char_boundary` keeps it right regardless.
-pub(crate) fn shortened(text: &str) -> String {
-    text.get(..text.floor_char_boundary(MOST_HEADER_BYTES))
-        .unwrap_or_default()
-        .to_owned()
 }
