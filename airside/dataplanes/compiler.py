@@ -46,11 +46,21 @@ from airside.routing.prices import context_window, overridden, published
 from airside.routing.protocols import ProviderProtocol
 from airside.spending.budgets import StoredBudget
 
-_VENDORS_BY_HOST = {"api.anthropic.com": "anthropic", "api.openai.com": "openai", "openrouter.ai": "openrouter"}
+_VENDORS_BY_HOST = {
+    "api.anthropic.com": "anthropic",
+    "api.openai.com": "openai",
+    "openrouter.ai": "openrouter",
+    "generativelanguage.googleapis.com": "google",
+}
 _VENDORS_BY_PROTOCOL = {
     ProviderProtocol.ANTHROPIC: "anthropic",
     ProviderProtocol.OPENAI_RESPONSES: "openai",
     ProviderProtocol.OPENAI_CHAT: "openai",
+    ProviderProtocol.GEMINI: "google",
+}
+_OWN_WAYS = {
+    ProviderProtocol.ANTHROPIC: CredentialKind.X_API_KEY,
+    ProviderProtocol.GEMINI: CredentialKind.X_GOOG_API_KEY,
 }
 
 
@@ -138,8 +148,8 @@ def _provider(name: str, definition: ProviderDefinition, environment: Mapping[st
 def _credential(definition: ProviderDefinition, environment: Mapping[str, str]) -> Credential:
     if definition.credential is None:
         return Credential(kind=CredentialKind.NONE)
-    own_way = "x-api-key" if definition.protocol is ProviderProtocol.ANTHROPIC else "bearer"
-    kind = CredentialKind.X_API_KEY if (definition.auth or own_way) == "x-api-key" else CredentialKind.BEARER
+    own_way = _OWN_WAYS.get(definition.protocol, CredentialKind.BEARER)
+    kind = CredentialKind(definition.auth.replace("-", "_")) if definition.auth else own_way
     return Credential(kind=kind, secret=environment.get(definition.credential.removeprefix("env:")) or None)
 
 

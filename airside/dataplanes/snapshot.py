@@ -31,6 +31,8 @@ class CredentialKind(StrEnum):
 
     BEARER = "bearer"
     X_API_KEY = "x_api_key"
+    API_KEY = "api_key"
+    X_GOOG_API_KEY = "x_goog_api_key"
     NONE = "none"
 
 
@@ -59,7 +61,8 @@ class Provider(Contract):
     name: str
     protocol: ProviderProtocol
     base_url: str = Field(
-        description="What the vendor's own SDK takes: Anthropic without `/v1`, OpenAI with it. No trailing slash."
+        description="What the vendor's own SDK takes: Anthropic and Gemini without a version, OpenAI with `/v1`. No "
+        "trailing slash."
     )
     credential: Credential
     headers: list[tuple[str, str]] = Field(default_factory=list, description="Sent with every call, after ours.")

@@ -17,6 +17,7 @@ DEFAULT_BASE_URLS = {
     ProviderProtocol.ANTHROPIC: "https://api.anthropic.com",
     ProviderProtocol.OPENAI_RESPONSES: "https://api.openai.com/v1",
     ProviderProtocol.OPENAI_CHAT: "https://api.openai.com/v1",
+    ProviderProtocol.GEMINI: "https://generativelanguage.googleapis.com",
 }
 
 
@@ -61,12 +62,13 @@ class ProviderDefinition(Definition):
 
     protocol: ProviderProtocol
     base_url: str | None = Field(
-        default=None, description="What the vendor's own SDK takes: Anthropic without `/v1`, OpenAI with it."
+        default=None,
+        description="What the vendor's own SDK takes: Anthropic and Gemini without a version, OpenAI with `/v1`.",
     )
     credential: str | None = Field(
         default=None, description="`env:NAME`: read from the control plane's environment, never sent to a sandbox."
     )
-    auth: Literal["bearer", "x-api-key"] | None = Field(
+    auth: Literal["bearer", "x-api-key", "api-key", "x-goog-api-key"] | None = Field(
         default=None, description="How the credential is presented; the protocol's own way unless given."
     )
     headers: dict[str, str] = Field(default_factory=dict, description="Sent with every call.")

@@ -11,3 +11,4 @@ class ProviderProtocol(StrEnum):
     ANTHROPIC = "anthropic"
     OPENAI_RESPONSES = "openai-responses"
     OPENAI_CHAT = "openai-chat"
+    GEMINI = "gemini"

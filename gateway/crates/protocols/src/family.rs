@@ -41,22 +41,59 @@ pub enum FrontDoor {
     CountTokens,
     /// `POST /v1/responses`.
     Responses,
+    /// `POST /v1/responses/compact`: a conversation made shorter, in the provider's own way.
+    Compact,
     /// `POST /v1/chat/completions`.
     Chat,
+    /// `POST /v1/embeddings`.
+    Embeddings,
+    /// `POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent`.
+    GenerateContent,
+    /// `POST /v1beta/models/{model}:countTokens`: asked of the provider, never billed.
+    CountContent,
 }
 
 impl FrontDoor {
-    /// All of them, in the order of `index`.
-    pub const ALL: [Self; 4] = [Self::Messages, Self::CountTokens, Self::Responses, Self::Chat];
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Messages,
+        Self::CountTokens,
+        Self::Responses,
+        Self::Compact,
+        Self::Chat,
+        Self::Embeddings,
+        Self::GenerateContent,
+        Self::CountContent,
+    ];
 
     /// The dialect spoken here.
     #[must_use]
     pub const fn family(self) -> Family {
         match self {
             Self::Messages | Self::CountTokens => Family::Anthropic,
-            Self::Responses => Family::OpenaiResponses,
-            Self::Chat => Family::OpenaiChat,
+            Self::Responses | Self::Compact => Family::OpenaiResponses,
+            Self::Chat | Self::Embeddings => Family::OpenaiChat,
+            Self::GenerateContent | Self::CountContent => Family::Gemini,
         }
+    }
+
+    /// True where a provider of this family can be asked in the caller's own words.
+    #[must_use]
+    pub const fn is_spoken_by(self, provider: Family) -> bool {
+        match self {
+            // Which of its two dialects an `OpenAI` account is entered with says nothing about its embeddings.
+            Self::Embeddings => matches!(provider, Family::OpenaiChat | Family::OpenaiResponses),
+            _ => self.family() as u8 == provider as u8,
+        }
+    }
+
+    /// True where a provider of another family may serve: what is asked and answered can be said in every dialect.
+    #[must_use]
+    pub const fn translates(self) -> bool {
+        matches!(
+            self,
+            Self::Messages | Self::Responses | Self::Chat | Self::GenerateContent
+        )
     }
 
     /// The name in the journal and the metrics.
@@ -66,7 +103,11 @@ impl FrontDoor {
             Self::Messages => "anthropic-messages",
             Self::CountTokens => "anthropic-count-tokens",
             Self::Responses => "openai-responses",
+            Self::Compact => "openai-compact",
             Self::Chat => "openai-chat",
+            Self::Embeddings => "openai-embeddings",
+            Self::GenerateContent => "gemini-generate-content",
+            Self::CountContent => "gemini-count-tokens",
         }
     }
 
@@ -76,25 +117,14 @@ impl FrontDoor {
         match family {
             Family::Anthropic => Self::Messages,
             Family::OpenaiResponses => Self::Responses,
-            Family::OpenaiChat | Family::Gemini => Self::Chat,
-        }
-    }
-
-    /// The front door at this path, if there is one.
-    #[must_use]
-    pub fn at(path: &str) -> Option<Self> {
-        match path {
-            "/v1/messages" => Some(Self::Messages),
-            "/v1/messages/count_tokens" => Some(Self::CountTokens),
-            "/v1/responses" => Some(Self::Responses),
-            "/v1/chat/completions" => Some(Self::Chat),
-            _ => None,
+            Family::OpenaiChat => Self::Chat,
+            Family::Gemini => Self::GenerateContent,
         }
     }
 
     /// False where a call costs nothing whatever it says.
     #[must_use]
     pub const fn is_billed(self) -> bool {
-        !matches!(self, Self::CountTokens)
+        !matches!(self, Self::CountTokens | Self::CountContent)
     }
 }

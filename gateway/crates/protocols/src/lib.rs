@@ -4,9 +4,12 @@
 //! Not for sending anything, for money, or for choosing a provider. Start reading at `family.rs`, then `request.rs`
 //! (the body on its way in) and `stream.rs` (the answer on its way out).
 
+mod address;
+mod array;
 mod blocks;
 mod error;
 mod family;
+mod gemini;
 mod json;
 mod request;
 mod splice;
@@ -15,6 +18,8 @@ mod stream;
 mod usage;
 mod write;
 
+pub use address::{Address, percent_decoded};
+pub use array::ArrayFraming;
 pub use error::{ErrorReply, error_body, stream_error};
 pub use family::{Family, FrontDoor};
 pub use json::{top_level_member, top_level_text};

@@ -8,7 +8,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::family::Family;
+use crate::address::Address;
+use crate::family::FrontDoor;
+use crate::gemini::note_media;
 use crate::json::{Broken, Cursor, Watcher, unescape};
 
 /// How deeply a request may be nested.
@@ -64,7 +66,7 @@ impl std::fmt::Display for MalformedBody {
             Self::Ambiguous { field } => {
                 write!(
                     out,
-                    "`{field}` may stand only once in the request body, and only in lower case."
+                    "`{field}` may stand only once in the request body, and only in its own spelling."
                 )
             }
             Self::BadStream => write!(out, "`stream` must be true or false."),
@@ -79,7 +81,7 @@ impl std::fmt::Display for MalformedBody {
 pub struct RequestFields {
     /// The model asked for.
     pub model: String,
-    /// Where the value of `model` lies in the body, quotes included.
+    /// Where the value of `model` lies in the body, quotes included; empty when only the path names the model.
     pub model_range: Range<usize>,
     /// True when the answer is to come as a stream.
     pub stream: bool,
@@ -99,44 +101,28 @@ pub struct RequestFields {
     pub one_hour_cache: bool,
 }
 
-/// Read one request body of this family.
+/// Read the body of a request to this address.
 ///
 /// A leading byte order mark is passed over, as is white space around the object.
 ///
 /// # Errors
 /// See `MalformedBody`; each is the caller's to mend.
-pub fn scan_request(body: &[u8], family: Family) -> Result<RequestFields, MalformedBody> {
-    let mut scan = Scan::new(family);
+pub fn scan_request(body: &[u8], address: &Address) -> Result<RequestFields, MalformedBody> {
+    let mut scan = Scan::new(address.door);
     let mut cursor = Cursor::new(body, MAX_DEPTH);
     cursor.skip_bom();
-    cursor.skip_whitespace();
-    cursor.expect(b'{')?;
-    cursor.skip_whitespace();
-    if cursor.peek() == Some(b'}') {
-        return Err(MalformedBody::NoModel);
-    }
-    loop {
-        cursor.skip_whitespace();
-        let key = cursor.string()?;
-        cursor.skip_whitespace();
-        cursor.expect(b':')?;
-        cursor.skip_whitespace();
-        let range = cursor.value(&mut scan.media)?;
-        if let Some(field) = scan.field_named(key)? {
-            scan.take(field, body, range)?;
-        }
-        cursor.skip_whitespace();
-        if cursor.peek() != Some(b',') {
-            break;
-        }
-        cursor.expect(b',')?;
-    }
-    cursor.expect(b'}')?;
+    scan.object(&mut cursor, body, 0)?;
     cursor.skip_whitespace();
     if cursor.position() != body.len() {
         return Err(MalformedBody::NotJson { at: cursor.position() });
     }
-    scan.finish()
+    let mut fields = scan.finish(address)?;
+    if let Some(model) = &address.model {
+        fields.model.clone_from(model);
+        fields.stream = address.streams;
+        note_media(body, &mut fields);
+    }
+    Ok(fields)
 }
 
 impl From<Broken> for MalformedBody {
@@ -157,6 +143,10 @@ enum Field {
     StreamOptions,
     StoredState,
     Background,
+    /// Gemini: an object whose members are read as well.
+    Settings,
+    /// Gemini: the request itself, inside a request to count it.
+    Wrapped,
 }
 
 const ANTHROPIC: &[(&str, Field)] = &[
@@ -182,8 +172,27 @@ const CHAT: &[(&str, Field)] = &[
     ("stream_options", Field::StreamOptions),
 ];
 
+const EMBEDDINGS: &[(&str, Field)] = &[("model", Field::Model)];
+const GEMINI: &[(&str, Field)] = &[
+    ("model", Field::Model),
+    ("cachedContent", Field::StoredState),
+    ("generationConfig", Field::Settings),
+    ("generateContentRequest", Field::Wrapped),
+];
+const GEMINI_WRAPPED: &[(&str, Field)] = &[
+    ("model", Field::Model),
+    ("cachedContent", Field::StoredState),
+    ("generationConfig", Field::Settings),
+];
+const GEMINI_SETTINGS: &[(&str, Field)] = &[
+    ("maxOutputTokens", Field::OutputLimit),
+    ("candidateCount", Field::Choices),
+];
+
 struct Scan {
     table: &'static [(&'static str, Field)],
+    /// Keys may also be written in snake case, as protocol buffers have it.
+    is_proto: bool,
     seen: u16,
     has_model: bool,
     fields: RequestFields,
@@ -191,20 +200,23 @@ struct Scan {
 }
 
 impl Scan {
-    fn new(family: Family) -> Self {
-        let table = match family {
-            Family::Anthropic => ANTHROPIC,
-            Family::OpenaiResponses => RESPONSES,
-            Family::OpenaiChat => CHAT,
-            // The model and the way of answering stand in the path.
-            Family::Gemini => &[],
+    fn new(door: FrontDoor) -> Self {
+        let table = match door {
+            FrontDoor::Messages | FrontDoor::CountTokens => ANTHROPIC,
+            FrontDoor::Responses | FrontDoor::Compact => RESPONSES,
+            FrontDoor::Chat => CHAT,
+            FrontDoor::Embeddings => EMBEDDINGS,
+            FrontDoor::GenerateContent | FrontDoor::CountContent => GEMINI,
         };
         let fields = RequestFields {
             choices: 1,
+            // Nothing is written where numbers are asked for.
+            output_limit: (door == FrontDoor::Embeddings).then_some(0),
             ..RequestFields::default()
         };
         Self {
             table,
+            is_proto: matches!(door, FrontDoor::GenerateContent | FrontDoor::CountContent),
             seen: 0,
             has_model: false,
             fields,
@@ -212,9 +224,55 @@ impl Scan {
         }
     }
 
+    /// Read the object that starts at the cursor; `offset` is where the cursor's text stands in the body.
+    fn object(&mut self, cursor: &mut Cursor<'_>, text: &[u8], offset: usize) -> Result<(), MalformedBody> {
+        cursor.skip_whitespace();
+        cursor.expect(b'{')?;
+        cursor.skip_whitespace();
+        if cursor.peek() == Some(b'}') {
+            return Ok(cursor.expect(b'}')?);
+        }
+        loop {
+            cursor.skip_whitespace();
+            let key = cursor.string()?;
+            cursor.skip_whitespace();
+            cursor.expect(b':')?;
+            cursor.skip_whitespace();
+            let range = cursor.value(&mut self.media)?;
+            if let Some(field) = self.field_named(key)? {
+                self.take(field, text, range, offset)?;
+            }
+            cursor.skip_whitespace();
+            if cursor.peek() != Some(b',') {
+                break;
+            }
+            cursor.expect(b',')?;
+        }
+        Ok(cursor.expect(b'}')?)
+    }
+
+    /// Read the members of an object inside, by another table.
+    fn inner(
+        &mut self,
+        table: &'static [(&'static str, Field)],
+        raw: &[u8],
+        offset: usize,
+    ) -> Result<(), MalformedBody> {
+        if !raw.starts_with(b"{") {
+            return Ok(());
+        }
+        let outer = (
+            std::mem::replace(&mut self.table, table),
+            std::mem::take(&mut self.seen),
+        );
+        let read = self.object(&mut Cursor::new(raw, MAX_DEPTH), raw, offset);
+        (self.table, self.seen) = outer;
+        read
+    }
+
     /// The field this key names, if it is one the gateway reads.
     fn field_named(&mut self, raw: &[u8]) -> Result<Option<Field>, MalformedBody> {
-        const LONGEST: usize = "max_completion_tokens".len();
+        const LONGEST: usize = "generate_content_request".len();
         let decoded;
         let mut key = raw;
         if raw.contains(&b'\\') {
@@ -226,11 +284,12 @@ impl Scan {
             return Ok(None);
         }
         for (bit, (name, field)) in self.table.iter().enumerate() {
-            if !key.eq_ignore_ascii_case(name.as_bytes()) {
+            if !names(key, name, self.is_proto) {
                 continue;
             }
             let mask = 1_u16 << bit;
-            if key != name.as_bytes() || self.seen & mask != 0 {
+            let is_exact = key == name.as_bytes() || self.is_proto && is_snake_of(key, name);
+            if !is_exact || self.seen & mask != 0 {
                 return Err(MalformedBody::Ambiguous { field: name });
             }
             self.seen |= mask;
@@ -239,15 +298,15 @@ impl Scan {
         Ok(None)
     }
 
-    fn take(&mut self, field: Field, body: &[u8], range: Range<usize>) -> Result<(), MalformedBody> {
-        let raw = body.get(range.clone()).unwrap_or_default();
+    fn take(&mut self, field: Field, text: &[u8], range: Range<usize>, offset: usize) -> Result<(), MalformedBody> {
+        let raw = text.get(range.clone()).unwrap_or_default();
         match field {
             Field::Model => {
                 let inside = raw.strip_prefix(b"\"").and_then(|raw| raw.strip_suffix(b"\""));
                 let model = inside.and_then(unescape).ok_or(MalformedBody::NoModel)?;
                 self.has_model = !model.is_empty();
                 self.fields.model = model.into_owned();
-                self.fields.model_range = range;
+                self.fields.model_range = range.start + offset..range.end + offset;
             }
             Field::Stream => {
                 self.fields.stream = match raw {
@@ -262,12 +321,14 @@ impl Scan {
             Field::StoredState => self.fields.continues_stored_state |= raw != b"null",
             Field::Background if raw == b"false" || raw == b"null" => {}
             Field::Background => return Err(MalformedBody::Background),
+            Field::Settings => self.inner(GEMINI_SETTINGS, raw, range.start + offset)?,
+            Field::Wrapped => self.inner(GEMINI_WRAPPED, raw, range.start + offset)?,
         }
         Ok(())
     }
 
-    fn finish(mut self) -> Result<RequestFields, MalformedBody> {
-        if !self.has_model {
+    fn finish(mut self, address: &Address) -> Result<RequestFields, MalformedBody> {
+        if !self.has_model && address.model.is_none() {
             return Err(MalformedBody::NoModel);
         }
         self.fields.images = self.media.images;
@@ -279,6 +340,32 @@ impl Scan {
             .map(|limit| limit.saturating_mul(self.fields.choices));
         Ok(self.fields)
     }
+}
+
+/// True if this key could be taken for this name by some reader of it.
+fn names(key: &[u8], name: &str, is_proto: bool) -> bool {
+    if !is_proto {
+        return key.eq_ignore_ascii_case(name.as_bytes());
+    }
+    let letters = key.iter().filter(|byte| **byte != b'_').map(u8::to_ascii_lowercase);
+    letters.eq(name.bytes().map(|byte| byte.to_ascii_lowercase()))
+}
+
+/// True if this key is the name in camel case, written in snake case.
+fn is_snake_of(key: &[u8], name: &str) -> bool {
+    let mut rest = key;
+    for letter in name.bytes() {
+        let (expected, tail): (&[u8], _) = match rest {
+            [b'_', byte, tail @ ..] if letter.is_ascii_uppercase() => (std::slice::from_ref(byte), tail),
+            [byte, tail @ ..] if !letter.is_ascii_uppercase() => (std::slice::from_ref(byte), tail),
+            _ => return false,
+        };
+        if expected != [letter.to_ascii_lowercase()] {
+            return false;
+        }
+        rest = tail;
+    }
+    rest.is_empty()
 }
 
 /// A count as lenient servers read it: rounded up, also from a text. `None` when it is no number.
@@ -340,8 +427,12 @@ impl Watcher for MediaCount {
 mod tests {
     use super::*;
 
+    fn at(path: &str, body: &str) -> Result<RequestFields, MalformedBody> {
+        scan_request(body.as_bytes(), &Address::of(path).unwrap())
+    }
+
     fn scan(body: &str) -> Result<RequestFields, MalformedBody> {
-        scan_request(body.as_bytes(), Family::Anthropic)
+        at("/v1/messages", body)
     }
 
     #[test]
@@ -431,8 +522,8 @@ mod tests {
     #[test]
     fn every_choice_of_a_chat_call_counts_against_its_limit() {
         let body =
-            br#"{"model":"m","n":3,"max_completion_tokens":10,"max_tokens":4,"stream_options":{"include_usage":true}}"#;
-        let fields = scan_request(body, Family::OpenaiChat).unwrap();
+            r#"{"model":"m","n":3,"max_completion_tokens":10,"max_tokens":4,"stream_options":{"include_usage":true}}"#;
+        let fields = at("/v1/chat/completions", body).unwrap();
         assert_eq!(fields.output_limit, Some(30));
         assert!(fields.includes_usage);
     }
@@ -448,16 +539,62 @@ mod tests {
 
     #[test]
     fn a_response_that_nobody_would_see_is_refused() {
-        let body = br#"{"model":"m","background":true}"#;
+        let body = r#"{"model":"m","background":true}"#;
+        assert_eq!(at("/v1/responses", body), Err(MalformedBody::Background));
+        let body = r#"{"model":"m","previous_response_id":"r"}"#;
+        assert!(at("/v1/responses", body).unwrap().continues_stored_state);
+        assert!(at("/v1/responses/compact", body).unwrap().continues_stored_state);
+    }
+
+    #[test]
+    fn embeddings_write_nothing() {
+        let fields = at("/v1/embeddings", r#"{"model":"e","input":["a","b"]}"#).unwrap();
+        assert_eq!((fields.model.as_str(), fields.output_limit), ("e", Some(0)));
+    }
+
+    const GENERATE: &str = "/v1beta/models/m:streamGenerateContent";
+
+    #[test]
+    fn a_gemini_request_is_read_from_its_path_and_its_settings() {
+        let body = r#"{"contents":[],"generationConfig":{"maxOutputTokens":7,"candidateCount":2}}"#;
+        let fields = at(GENERATE, body).unwrap();
         assert_eq!(
-            scan_request(body, Family::OpenaiResponses),
-            Err(MalformedBody::Background)
+            (fields.model.as_str(), fields.stream, fields.output_limit),
+            ("m", true, Some(14))
         );
-        let body = br#"{"model":"m","previous_response_id":"r"}"#;
-        assert!(
-            scan_request(body, Family::OpenaiResponses)
-                .unwrap()
-                .continues_stored_state
-        );
+        assert!(fields.model_range.is_empty() && !fields.continues_stored_state);
+        let snake = r#"{"generation_config":{"max_output_tokens":"7"},"cached_content":"cachedContents/1"}"#;
+        let fields = at(GENERATE, snake).unwrap();
+        assert_eq!((fields.output_limit, fields.continues_stored_state), (Some(7), true));
+        assert_eq!(at(GENERATE, "{}").unwrap().model, "m");
+    }
+
+    #[test]
+    fn a_gemini_field_in_two_spellings_is_refused() {
+        for body in [
+            r#"{"generationConfig":{"maxOutputTokens":7,"max_output_tokens":70000}}"#,
+            r#"{"generationConfig":{"maxoutputtokens":7}}"#,
+            r#"{"generationConfig":{"max_Output_tokens":7}}"#,
+            r#"{"generationConfig":{"max__output_tokens":7}}"#,
+            r#"{"generationConfig":{},"generation_config":{"maxOutputTokens":7}}"#,
+        ] {
+            assert!(
+                matches!(at(GENERATE, body), Err(MalformedBody::Ambiguous { .. })),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_model_inside_a_gemini_body_is_found_where_it_stands() {
+        let path = "/v1beta/models/m:countTokens";
+        for body in [
+            r#"{"generateContentRequest": {"contents":[], "model": "models/m"}}"#,
+            r#" {"model": "models/m","contents":[]}"#,
+        ] {
+            let fields = at(path, body).unwrap();
+            assert_eq!(&body[fields.model_range.clone()], "\"models/m\"");
+            assert_eq!(fields.model, "m");
+        }
     }
 }

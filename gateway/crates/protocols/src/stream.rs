@@ -8,6 +8,7 @@ use memchr::memmem;
 
 use crate::family::Family;
 use crate::json::{Blind, Cursor, top_level_member, top_level_text};
+use crate::request::MAX_DEPTH;
 use crate::sse::events;
 
 /// What one event means for the caller.
@@ -24,6 +25,7 @@ pub enum EventMeaning {
 }
 
 /// What has become of a stream so far.
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate claim of the stream")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// Content was seen: from here on the answer is this provider's.
@@ -32,6 +34,8 @@ pub struct Verdict {
     pub finished: bool,
     /// The provider said that it failed.
     pub failed: bool,
+    /// The answer is whole if the stream ends here: Gemini's has no event that ends it.
+    pub may_end: bool,
 }
 
 /// Reads the events of one answer as they pass.
@@ -94,7 +98,7 @@ impl StreamReader {
     fn meaning(&mut self, name: Option<&[u8]>, data: &[u8], count: &mut impl FnMut(&[u8])) -> EventMeaning {
         match self.family {
             Family::OpenaiChat => self.chat(data, count),
-            Family::Gemini => EventMeaning::Startup,
+            Family::Gemini => self.gemini(data, count),
             Family::Anthropic => with_kind(name, data, |kind| self.anthropic(kind, data, count)),
             Family::OpenaiResponses => with_kind(name, data, |kind| self.responses(kind, data, count)),
         }
@@ -167,6 +171,28 @@ impl StreamReader {
         EventMeaning::Startup
     }
 
+    /// Each event is a whole `GenerateContentResponse`. The last one says why the model stopped; with several
+    /// candidates there are as many of those, and counts may still follow.
+    fn gemini(&mut self, data: &[u8], count: &mut impl FnMut(&[u8])) -> EventMeaning {
+        if ERROR.is_in(data) && is_object(data, "error") {
+            return EventMeaning::Failed;
+        }
+        if USAGE_METADATA.is_in(data) && is_object(data, "usageMetadata") {
+            count(data);
+        }
+        let called: u64 = FUNCTION_CALL.values(data).filter_map(object_length).sum();
+        let said = text_bytes(data, &[&TEXT]) + called;
+        self.content_bytes += said;
+        if has_text(data, &FINISH_REASON_CAMEL) || has_text(data, &BLOCK_REASON) {
+            self.verdict.may_end = true;
+            return EventMeaning::Content;
+        }
+        if said > 0 || EXECUTABLE_CODE.is_in(data) || INLINE_DATA.is_in(data) {
+            return EventMeaning::Content;
+        }
+        EventMeaning::Startup
+    }
+
     fn finish(&mut self) -> EventMeaning {
         self.verdict.began = true;
         EventMeaning::Finished
@@ -199,6 +225,8 @@ macro_rules! sought {
 sought! {
     TEXT = "text", THINKING = "thinking", PARTIAL_JSON = "partial_json", DELTA = "delta", CONTENT = "content",
     ARGUMENTS = "arguments", REASONING_CONTENT = "reasoning_content", REASONING = "reasoning", REFUSAL = "refusal",
+    FUNCTION_CALL = "functionCall", FINISH_REASON_CAMEL = "finishReason", BLOCK_REASON = "blockReason",
+    EXECUTABLE_CODE = "executableCode", INLINE_DATA = "inlineData", USAGE_METADATA = "usageMetadata",
     FINISH_REASON = "finish_reason", NAME = "name", SEQUENCE_NUMBER = "sequence_number", ERROR = "error", USAGE = "usage",
 }
 
@@ -247,6 +275,14 @@ fn string_length(rest: &[u8]) -> Option<u64> {
     }
     let range = Cursor::new(rest, 0).value(&mut Blind).ok()?;
     Some((range.len() as u64).saturating_sub(2))
+}
+
+fn object_length(rest: &[u8]) -> Option<u64> {
+    if rest.first() != Some(&b'{') {
+        return None;
+    }
+    let range = Cursor::new(rest, MAX_DEPTH).value(&mut Blind).ok()?;
+    Some(range.len() as u64)
 }
 
 #[cfg(test)]
@@ -326,5 +362,39 @@ mod tests {
     fn a_chat_tool_call_is_content_by_its_name() {
         let call = "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"name\":\"bash\",\"arguments\":\"\"}}]}}]}\n\n";
         assert!(read(Family::OpenaiChat, call).0.began);
+    }
+
+    fn gemini(part: &str, more: &str) -> String {
+        format!(
+            "data: {{\"candidates\":[{{\"content\":{{\"parts\":[{part}],\"role\":\"model\"}}{more}}}],\"usageMetadata\":{{}}}}\r\n\r\n"
+        )
+    }
+
+    #[test]
+    fn gemini_may_end_where_a_reason_to_stop_was_given() {
+        let empty = gemini("{\"text\":\"\"}", "");
+        assert_eq!(read(Family::Gemini, &empty).0, Verdict::default());
+        let said = empty + &gemini("{\"text\":\"abc\"}", "");
+        let (verdict, counted, reader) = read(Family::Gemini, &said);
+        assert!(verdict.began && !verdict.may_end && !verdict.finished);
+        assert_eq!((counted.len(), reader.content_bytes()), (2, 3));
+        let (verdict, ..) = read(Family::Gemini, &(said + &gemini("", ",\"finishReason\":\"STOP\"")));
+        assert!(verdict.may_end && !verdict.finished && !verdict.failed);
+        let blocked = "data: {\"promptFeedback\":{\"blockReason\":\"SAFETY\"}}\n\n";
+        assert!(read(Family::Gemini, blocked).0.may_end);
+    }
+
+    #[test]
+    fn a_gemini_function_call_counts_with_its_arguments() {
+        let call = gemini("{\"functionCall\":{\"name\":\"f\",\"args\":{\"a\":{}}}}", "");
+        let (verdict, _, reader) = read(Family::Gemini, &call);
+        assert!(verdict.began);
+        assert_eq!(reader.content_bytes(), 28);
+    }
+
+    #[test]
+    fn gemini_fails_inside_its_stream() {
+        let failed = "data: {\"error\":{\"code\":503,\"status\":\"UNAVAILABLE\"}}\n\n";
+        assert!(read(Family::Gemini, failed).0.failed);
     }
 }

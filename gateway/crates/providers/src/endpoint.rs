@@ -1,10 +1,37 @@
 //! Where a provider's front doors are.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use airside_protocols::FrontDoor;
+use airside_protocols::{Family, FrontDoor};
 use http::Uri;
 use http::uri::{Authority, Scheme};
+
+use crate::gemini;
+
+/// What is asked of a provider, as far as the way there goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// In which dialect and for what.
+    pub door: FrontDoor,
+    /// The provider's own name of the model.
+    pub model: &'a str,
+    /// The answer is to come as a stream.
+    pub streams: bool,
+    /// The caller's query.
+    pub query: Option<&'a str>,
+}
+
+/// How a body names the model that the provider calls so.
+#[must_use]
+pub fn name_in_body(door: FrontDoor, model: &str) -> Cow<'_, str> {
+    let is_bare = !model.starts_with("models/") && !model.starts_with("tunedModels/");
+    if door.family() == Family::Gemini && is_bare {
+        Cow::Owned(format!("models/{model}"))
+    } else {
+        Cow::Borrowed(model)
+    }
+}
 
 /// A base URL taken apart once, when the snapshot is taken in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,16 +86,19 @@ impl Endpoint {
 
     /// The path and query of a front door at this provider.
     ///
-    /// A base URL is what the vendor's own SDK takes: Anthropic's is without `/v1`, `OpenAI`'s with it.
+    /// A base URL is what the vendor's own SDK takes: Anthropic's and Gemini's are without a version, `OpenAI`'s has it.
     #[must_use]
-    pub fn path_of(&self, front_door: FrontDoor, query: Option<&str>) -> String {
-        let door = match front_door {
+    pub fn path_of(&self, asked: &Asked<'_>) -> String {
+        let door = match asked.door {
             FrontDoor::Messages => "/v1/messages",
             FrontDoor::CountTokens => "/v1/messages/count_tokens",
             FrontDoor::Responses => "/responses",
+            FrontDoor::Compact => "/responses/compact",
             FrontDoor::Chat => "/chat/completions",
+            FrontDoor::Embeddings => "/embeddings",
+            FrontDoor::GenerateContent | FrontDoor::CountContent => return gemini::path(self, asked),
         };
-        self.path_to(door, query)
+        self.path_to(door, asked.query)
     }
 
     /// Any path below the base URL.
@@ -90,17 +120,29 @@ impl Endpoint {
 mod tests {
     use super::*;
 
+    fn asked(door: FrontDoor, query: Option<&str>) -> Asked<'_> {
+        Asked {
+            door,
+            model: "m",
+            streams: false,
+            query,
+        }
+    }
+
     #[test]
     fn a_base_url_is_what_the_vendors_sdk_takes() {
         let anthropic = Endpoint::parse("https://api.anthropic.test").unwrap();
         assert_eq!(
-            anthropic.path_of(FrontDoor::Messages, Some("beta=true")),
+            anthropic.path_of(&asked(FrontDoor::Messages, Some("beta=true"))),
             "/v1/messages?beta=true"
         );
         assert_eq!((anthropic.is_tls, anthropic.port), (true, 443));
         let openai = Endpoint::parse("http://127.0.0.1:8000/team/v1/").unwrap();
-        assert_eq!(openai.path_of(FrontDoor::Responses, None), "/team/v1/responses");
-        assert_eq!(openai.path_of(FrontDoor::Chat, None), "/team/v1/chat/completions");
+        assert_eq!(openai.path_of(&asked(FrontDoor::Responses, None)), "/team/v1/responses");
+        assert_eq!(
+            openai.path_of(&asked(FrontDoor::Chat, None)),
+            "/team/v1/chat/completions"
+        );
         assert_eq!(
             (openai.is_tls, openai.port, openai.authority.as_str()),
             (false, 8000, "127.0.0.1:8000")

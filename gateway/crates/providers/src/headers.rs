@@ -12,16 +12,17 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
     reason = "there is one way to fail, and the caller names it"
 )]
 pub fn credential_header(credential: &Credential) -> Result<Option<(HeaderName, HeaderValue)>, ()> {
-    let (name, text) = match credential.kind {
+    let name = match credential.kind {
         CredentialKind::None => return Ok(None),
-        CredentialKind::Bearer => (
-            header::AUTHORIZATION,
-            format!("Bearer {}", credential.secret.as_deref().ok_or(())?),
-        ),
-        CredentialKind::XApiKey => (
-            HeaderName::from_static("x-api-key"),
-            credential.secret.as_deref().ok_or(())?.to_owned(),
-        ),
+        CredentialKind::Bearer => header::AUTHORIZATION,
+        CredentialKind::XApiKey => HeaderName::from_static("x-api-key"),
+        CredentialKind::ApiKey => HeaderName::from_static("api-key"),
+        CredentialKind::XGoogApiKey => HeaderName::from_static("x-goog-api-key"),
+    };
+    let secret = credential.secret.as_deref().ok_or(())?;
+    let text = match credential.kind {
+        CredentialKind::Bearer => format!("Bearer {secret}"),
+        _ => secret.to_owned(),
     };
     let mut value = HeaderValue::from_str(&text).map_err(|_| ())?;
     value.set_sensitive(true);

@@ -5,11 +5,12 @@
 
 mod endpoint;
 mod failure;
+mod gemini;
 mod headers;
 mod retry_after;
 mod usage;
 
-pub use endpoint::{Endpoint, EndpointProblem};
+pub use endpoint::{Asked, Endpoint, EndpointProblem, name_in_body};
 pub use failure::{Failure, Kind, Origin, Retry, StatusMeaning, meaning_of_status};
 pub use headers::{answer_headers, credential_header, request_headers};
 pub use retry_after::retry_after;

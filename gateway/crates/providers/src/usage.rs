@@ -1,7 +1,8 @@
 //! What an answer says it cost, reduced to five disjoint counters.
 //!
 //! Anthropic's `input_tokens` leaves cached input out and its stream counts are cumulative: the latest one counts.
-//! `OpenAI`'s input includes what the cache had, so that is subtracted.
+//! `OpenAI`'s and Gemini's input includes what the cache had, so that is subtracted. Gemini counts what was thought
+//! beside what was said, and what its tools brought in beside the prompt.
 
 use airside_protocols::{Family, TokenUsage, top_level_member};
 use serde::de::{Deserializer, Visitor};
@@ -11,6 +12,7 @@ use serde::{Deserialize, de};
 #[derive(Debug, Default)]
 pub struct UsageTap {
     anthropic: AnthropicUsage,
+    gemini: GeminiUsage,
     found: Option<TokenUsage>,
 }
 
@@ -33,7 +35,12 @@ impl UsageTap {
 
     /// Read the body of an answer that came whole.
     pub fn read_answer(&mut self, family: Family, body: &[u8]) {
-        let Some(usage) = member(body, "usage") else { return };
+        let key = if family == Family::Gemini {
+            "usageMetadata"
+        } else {
+            "usage"
+        };
+        let Some(usage) = member(body, key) else { return };
         match family {
             Family::Anthropic => {
                 if let Ok(counts) = serde_json::from_slice::<AnthropicUsage>(usage) {
@@ -46,7 +53,12 @@ impl UsageTap {
                     self.found = Some(counts.reduced());
                 }
             }
-            Family::Gemini => {}
+            Family::Gemini => {
+                if let Ok(counts) = serde_json::from_slice::<GeminiUsage>(usage) {
+                    self.gemini.overwrite(counts);
+                    self.found = Some(self.gemini.reduced());
+                }
+            }
         }
     }
 }
@@ -189,6 +201,43 @@ impl OpenaiUsage {
     }
 }
 
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(default)]
+struct GeminiUsage {
+    #[serde(rename = "promptTokenCount")]
+    prompt: Count,
+    #[serde(rename = "toolUsePromptTokenCount")]
+    tool_use_prompt: Count,
+    #[serde(rename = "cachedContentTokenCount")]
+    cached_content: Count,
+    #[serde(rename = "candidatesTokenCount")]
+    candidates: Count,
+    #[serde(rename = "thoughtsTokenCount")]
+    thoughts: Count,
+}
+
+impl GeminiUsage {
+    fn overwrite(&mut self, newer: Self) {
+        self.prompt = newer.prompt.or(self.prompt);
+        self.tool_use_prompt = newer.tool_use_prompt.or(self.tool_use_prompt);
+        self.cached_content = newer.cached_content.or(self.cached_content);
+        self.candidates = newer.candidates.or(self.candidates);
+        self.thoughts = newer.thoughts.or(self.thoughts);
+    }
+
+    fn reduced(&self) -> TokenUsage {
+        let prompt = self.prompt.or_zero();
+        let cache_read = self.cached_content.or_zero().min(prompt);
+        let uncached = prompt - cache_read;
+        TokenUsage {
+            input_uncached: uncached.saturating_add(self.tool_use_prompt.or_zero()),
+            cache_read,
+            output: self.candidates.or_zero().saturating_add(self.thoughts.or_zero()),
+            ..TokenUsage::default()
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,6 +324,40 @@ mod tests {
                 ..TokenUsage::default()
             }
         );
+    }
+
+    #[test]
+    fn geminis_thoughts_are_output_and_its_cache_is_input() {
+        let usage = events(
+            Family::Gemini,
+            &[
+                r#"{"usageMetadata":{"promptTokenCount":100,"totalTokenCount":100}}"#,
+                r#"{"usageMetadata":{"promptTokenCount":100,"cachedContentTokenCount":60,"candidatesTokenCount":3,
+                "thoughtsTokenCount":8,"toolUsePromptTokenCount":5,"totalTokenCount":116}}"#,
+                r#"{"candidates":[]}"#,
+            ],
+        );
+        let expected = TokenUsage {
+            input_uncached: 45,
+            cache_read: 60,
+            output: 11,
+            ..TokenUsage::default()
+        };
+        assert_eq!(usage, expected);
+    }
+
+    #[test]
+    fn embeddings_have_input_only() {
+        let mut tap = UsageTap::default();
+        tap.read_answer(
+            Family::OpenaiChat,
+            br#"{"object":"list","data":[],"usage":{"prompt_tokens":8,"total_tokens":8}}"#,
+        );
+        let expected = TokenUsage {
+            input_uncached: 8,
+            ..TokenUsage::default()
+        };
+        assert_eq!(tap.usage(), Some(expected));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The targets of one call, in order, and those it cannot use with the reason.
 
-use airside_protocols::Family;
+use airside_protocols::{Family, FrontDoor};
 use airside_snapshot::{Compiled, Model, Price, ProviderIndex, Target};
 
 /// Whether a provider can be asked at all.
@@ -82,14 +82,14 @@ pub enum NoTarget {
     NoCredential,
 }
 
-/// The targets of a call of this model through a front door of this family.
+/// The targets of a call of this model through this front door.
 ///
 /// # Errors
 /// `NoTarget` when none is left.
 pub fn plan<'a>(
     compiled: &'a Compiled,
     model: &'a Model,
-    family: Family,
+    door: FrontDoor,
     readiness: impl Fn(ProviderIndex) -> Readiness,
 ) -> Result<Plan<'a>, NoTarget> {
     // Steps bear no conditions yet, so the first one applies.
@@ -104,7 +104,7 @@ pub fn plan<'a>(
         let Some((index, provider)) = provider_of(compiled, target) else {
             continue;
         };
-        if provider.protocol != family {
+        if !door.is_spoken_by(provider.protocol) {
             if !families.contains(&provider.protocol) {
                 families.push(provider.protocol);
             }
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn targets_of_another_family_are_skipped() {
         let compiled = compiled();
-        let plan = plan(&compiled, compiled.model("m").unwrap(), Family::Anthropic, |_| {
+        let plan = plan(&compiled, compiled.model("m").unwrap(), FrontDoor::Messages, |_| {
             Readiness::Ready
         })
         .unwrap();
@@ -216,13 +216,22 @@ mod tests {
     #[test]
     fn a_family_nobody_serves_names_those_that_are() {
         let compiled = compiled();
-        let found = plan(&compiled, compiled.model("m").unwrap(), Family::OpenaiResponses, |_| {
+        let found = plan(&compiled, compiled.model("m").unwrap(), FrontDoor::Responses, |_| {
             Readiness::Ready
         });
         assert_eq!(
             found.unwrap_err(),
             NoTarget::OtherFamilies(vec![Family::Anthropic, Family::OpenaiChat])
         );
+    }
+
+    #[test]
+    fn embeddings_are_asked_of_either_openai_dialect() {
+        let compiled = compiled();
+        let plan = plan(&compiled, compiled.model("m").unwrap(), FrontDoor::Embeddings, |_| {
+            Readiness::Ready
+        });
+        assert_eq!(names(&plan.unwrap()).0, ["o"]);
     }
 
     #[test]
@@ -236,10 +245,10 @@ mod tests {
                 Readiness::Ready
             }
         };
-        let (tried, skipped) = names(&plan(&compiled, model, Family::Anthropic, cooling).unwrap());
+        let (tried, skipped) = names(&plan(&compiled, model, FrontDoor::Messages, cooling).unwrap());
         assert_eq!(tried, ["b", "a"]);
         assert!(skipped.contains(&("a".into(), Skip::CoolingDown)));
-        let (tried, skipped) = names(&plan(&compiled, model, Family::OpenaiChat, |_| Readiness::CoolingDown).unwrap());
+        let (tried, skipped) = names(&plan(&compiled, model, FrontDoor::Chat, |_| Readiness::CoolingDown).unwrap());
         assert_eq!(tried, ["o"]);
         assert!(!skipped.iter().any(|(_, skip)| *skip == Skip::CoolingDown));
     }
@@ -250,11 +259,11 @@ mod tests {
         let unpriced = plan(
             &compiled,
             compiled.model("unpriced").unwrap(),
-            Family::Anthropic,
+            FrontDoor::Messages,
             |_| Readiness::Ready,
         );
         assert_eq!(unpriced.unwrap_err(), NoTarget::UnknownPrice);
-        let unpaid = plan(&compiled, compiled.model("m").unwrap(), Family::Anthropic, |_| {
+        let unpaid = plan(&compiled, compiled.model("m").unwrap(), FrontDoor::Messages, |_| {
             Readiness::NoCredential
         });
         assert_eq!(unpaid.unwrap_err(), NoTarget::NoCredential);

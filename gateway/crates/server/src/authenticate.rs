@@ -1,4 +1,4 @@
-//! Who is calling: a long-lived key or a session token, in either header.
+//! Who is calling: a long-lived key or a session token, in any of the places where clients put one.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -12,6 +12,7 @@ use airside_snapshot::{
 };
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::request::Parts;
 use serde_json::json;
 
 use crate::active::Active;
@@ -72,10 +73,11 @@ pub(crate) struct Caller {
 /// # Errors
 /// 401 with one sentence for everything that is wrong with a key, so that nothing is learnt from it; 503 while there
 /// is no snapshot, or not the one that the token needs.
-pub(crate) async fn authenticate(gateway: &Gateway, headers: &HeaderMap, family: Family) -> Result<Caller, Refusal> {
+pub(crate) async fn authenticate(gateway: &Gateway, head: &Parts, family: Family) -> Result<Caller, Refusal> {
     let active = gateway.active().ok_or_else(no_snapshot)?;
     let mut reason = "missing";
-    for text in credentials(headers) {
+    let in_query = head.uri.query().filter(|_| family == Family::Gemini).and_then(key_in);
+    for text in credentials(&head.headers).chain(in_query) {
         let found = if text.starts_with(TOKEN_PREFIX) {
             by_token(gateway, &active, text).await?
         } else if text.starts_with(KEY_PREFIX) {
@@ -103,7 +105,12 @@ fn no_snapshot() -> Refusal {
     Refusal::new(503, "not_ready", "The gateway has no configuration yet.").retry_after(Duration::from_secs(1))
 }
 
-/// What the caller shows, in either header; both may be there, and either may be the one that counts.
+/// The `key` that Gemini's clients may put into the query. It is never passed on.
+fn key_in(query: &str) -> Option<&str> {
+    query.split('&').find_map(|pair| pair.strip_prefix("key="))
+}
+
+/// What the caller shows, in any header; several may be there, and any may be the one that counts.
 fn credentials(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let bearer = headers
         .get_all(AUTHORIZATION)
@@ -113,9 +120,9 @@ fn credentials(headers: &HeaderMap) -> impl Iterator<Item = &str> {
             let (scheme, token) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then_some(token)
         });
-    let api_key = headers
-        .get_all("x-api-key")
-        .iter()
+    let api_key = ["x-api-key", "x-goog-api-key"]
+        .into_iter()
+        .flat_map(|name| headers.get_all(name))
         .filter_map(|value| value.to_str().ok());
     bearer.chain(api_key).map(str::trim)
 }

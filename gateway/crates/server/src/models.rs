@@ -1,6 +1,6 @@
 //! The models a caller may use, in the shape of the vendor whose client asks.
 
-use airside_protocols::Family;
+use airside_protocols::{Family, percent_decoded};
 use airside_snapshot::Moment;
 use http::Response;
 use http::request::Parts;
@@ -11,9 +11,23 @@ use crate::call::AnswerStream;
 use crate::gateway::Gateway;
 use crate::reply::{self, Refusal};
 
-/// Answer `GET /v1/models` and `GET /v1/models/{id}`. An `anthropic-version` header asks for Anthropic's shape.
+const PATHS: [&str; 2] = ["/v1/models", "/v1beta/models"];
+
+/// What follows the list's own path, if the path is the list's or within it.
+fn within(path: &str) -> Option<&str> {
+    let rest = PATHS.iter().find_map(|list| path.strip_prefix(list))?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+}
+
+/// True if models are listed or described at this path.
+pub(crate) fn is_list(path: &str) -> bool {
+    within(path).is_some()
+}
+
+/// Answer `GET /v1/models` and `GET /v1/models/{id}`, also under Gemini's `/v1beta`. An `anthropic-version` header asks
+/// for Anthropic's shape.
 pub(crate) async fn answer(gateway: &Gateway, head: &Parts, family: Family, id: &str) -> Response<AnswerStream> {
-    let caller = match authenticate(gateway, &head.headers, family).await {
+    let caller = match authenticate(gateway, head, family).await {
         Ok(caller) => caller,
         Err(refusal) => return refusal.into_response(family, id),
     };
@@ -24,7 +38,7 @@ pub(crate) async fn answer(gateway: &Gateway, head: &Parts, family: Family, id: 
         .map(|model| model.name.as_str())
         .filter(|name| caller.principal.may_call(name));
     let shape = |name: &str| described(name, family, snapshot.compiled_at);
-    match head.uri.path().strip_prefix("/v1/models/") {
+    match within(head.uri.path()).and_then(|rest| rest.strip_prefix('/')) {
         None => reply::json(
             200,
             list(&names.map(shape).collect::<Vec<_>>(), family)
@@ -70,35 +84,5 @@ fn list(models: &[Value], family: Family) -> Value {
         }
         Family::OpenaiResponses | Family::OpenaiChat => json!({"object": "list", "data": models}),
         Family::Gemini => json!({"models": models}),
-    }
-}
-
-/// Undo `%2F` and the like; what is no escape stays.
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, tail)) = rest.split_first() {
-        let escaped = tail
-            .get(..2)
-            .filter(|_| *byte == b'%')
-            .and_then(|digits| std::str::from_utf8(digits).ok());
-        if let Some(decoded) = escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            bytes.push(decoded);
-            rest = tail.get(2..).unwrap_or_default();
-        } else {
-            bytes.push(*byte);
-            rest = tail;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_escaped_slash_is_a_slash() {
-        assert_eq!(percent_decoded("vendor%2Fmodel%zz"), "vendor/model%zz");
     }
 }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use airside_protocols::{Family, FrontDoor};
+use airside_protocols::{Address, Family, FrontDoor};
 use http::header::{ALLOW, AUTHORIZATION, CONNECTION, HeaderMap, HeaderValue, UPGRADE};
 use http::request::Parts;
 use http::{Method, Request, Response};
@@ -28,11 +28,17 @@ pub(crate) async fn answer(
 ) -> Result<Response<AnswerStream>, Infallible> {
     let at = Instant::now();
     let (head, body) = request.into_parts();
-    if let Some(door) = FrontDoor::at(head.uri.path()) {
+    if let Some(address) = Address::of(head.uri.path()) {
         if head.method == Method::POST {
-            return Ok(Box::pin(serve(&worker, Arrived { door, head, body, at })).await);
+            let arrived = Arrived {
+                address,
+                head,
+                body,
+                at,
+            };
+            return Ok(Box::pin(serve(&worker, arrived)).await);
         }
-        return Ok(at_wrong_method(&worker, door, &head));
+        return Ok(at_wrong_method(&worker, address.door, &head));
     }
     Ok(elsewhere(&worker, head, body).await)
 }
@@ -82,7 +88,7 @@ async fn elsewhere(worker: &Worker, head: Parts, body: Incoming) -> Response<Ans
         "/metrics" => reply::text(200, "text/plain; version=0.0.4", health::metrics(gateway).into_bytes()),
         FLUSH_PATH if head.method != Method::POST => wrong_method(family, "POST", &id),
         FLUSH_PATH => flush(worker, &head, body, &id).await,
-        _ if path == "/v1/models" || path.starts_with("/v1/models/") => {
+        _ if models::is_list(path) => {
             if is_read {
                 models::answer(gateway, &head, family, &id).await
             } else {
@@ -99,6 +105,8 @@ fn family_of(path: &str, headers: &HeaderMap) -> Family {
         Family::Anthropic
     } else if path.starts_with("/v1/responses") {
         Family::OpenaiResponses
+    } else if headers.contains_key("x-goog-api-key") || path.starts_with("/v1beta/") {
+        Family::Gemini
     } else {
         Family::OpenaiChat
     }

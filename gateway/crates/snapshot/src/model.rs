@@ -19,6 +19,10 @@ pub enum CredentialKind {
     Bearer,
     /// `x-api-key`.
     XApiKey,
+    /// `api-key`, Azure's.
+    ApiKey,
+    /// `x-goog-api-key`, Gemini's.
+    XGoogApiKey,
     /// No credential at all.
     None,
 }

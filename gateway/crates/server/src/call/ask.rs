@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use airside_journal::AttemptOutcome;
 use airside_protocols::{FrontDoor, RequestFields, replace_model};
-use airside_providers::{Failure, Kind, Retry, StatusMeaning, answer_headers, meaning_of_status, retry_after};
+use airside_providers::{
+    Asked, Failure, Kind, Retry, StatusMeaning, answer_headers, meaning_of_status, name_in_body, retry_after,
+};
 use airside_routing::{Candidate, Course, NextStep, Plan};
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
@@ -31,6 +33,19 @@ pub(crate) struct Question {
     pub(crate) query: Option<String>,
     pub(crate) body: Bytes,
     pub(crate) fields: RequestFields,
+}
+
+impl Question {
+    /// What is asked of a provider that calls the model so, at the door where it is asked. The caller's query is for
+    /// its own door only.
+    pub(crate) fn asked<'a>(&'a self, door: FrontDoor, model: &'a str) -> Asked<'a> {
+        Asked {
+            door,
+            model,
+            streams: self.fields.stream,
+            query: self.query.as_deref().filter(|_| door == self.door),
+        }
+    }
 }
 
 /// An answer that is committed to.
@@ -157,7 +172,7 @@ async fn attempt(
         connect: Duration::from_millis(provider.timeouts.connect_ms),
         first_byte: Duration::from_millis(provider.timeouts.first_byte_ms),
     };
-    let path = lane.path(provider, question);
+    let path = lane.path(candidate, provider, question);
     let path: Uri = path
         .parse()
         .map_err(|_| Setback::new(Failed::silent(Kind::Connect), None))?;
@@ -190,11 +205,10 @@ fn message(
     lane: &Lane,
 ) -> Message {
     let body = match lane {
-        Lane::AsItCame => OutBody::new(replace_model(
-            &question.body,
-            &question.fields.model_range,
-            &candidate.target.model,
-        )),
+        Lane::AsItCame => {
+            let model = name_in_body(question.door, &candidate.target.model);
+            OutBody::new(replace_model(&question.body, &question.fields.model_range, &model))
+        }
         Lane::Translated(translation) => OutBody::whole(translation.body.clone()),
     };
     Message {

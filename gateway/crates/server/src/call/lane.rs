@@ -40,7 +40,7 @@ impl Lane {
     /// 400 when the target's dialect cannot say what is asked.
     pub(crate) fn to(call: &mut Call, candidate: &Candidate<'_>, question: &Question) -> Result<Self, Refusal> {
         let (family, own) = (candidate.family, question.door.family());
-        if family == own {
+        if question.door.is_spoken_by(family) {
             return Ok(Self::AsItCame);
         }
         let wanted = Wanted {
@@ -67,11 +67,13 @@ impl Lane {
     }
 
     /// Path and query of the request at its provider.
-    pub(crate) fn path(&self, provider: &ActiveProvider, question: &Question) -> String {
-        match self {
-            Self::AsItCame => provider.endpoint.path_of(question.door, question.query.as_deref()),
-            Self::Translated(translation) => provider.endpoint.path_of(translation.door, None),
-        }
+    pub(crate) fn path(&self, candidate: &Candidate<'_>, provider: &ActiveProvider, question: &Question) -> String {
+        let door = match self {
+            Self::AsItCame => question.door,
+            Self::Translated(translation) => translation.door,
+        };
+        let asked = question.asked(door, &candidate.target.model);
+        provider.endpoint.path_of(&asked)
     }
 
     /// The caller's headers as far as they mean something to the provider. Another family's features, versions and

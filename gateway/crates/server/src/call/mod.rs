@@ -3,6 +3,7 @@
 //! `serve` strings them together. Authentication and the body come before it, in files of their own.
 
 mod admit;
+mod array;
 mod ask;
 mod hold;
 mod identity;

@@ -124,6 +124,7 @@ impl Relay {
             if verdict.failed && !self.is_over {
                 self.end_cut(Kind::FailedInStream);
             }
+            self.call.is_answer_whole |= verdict.may_end;
             self.note_end(verdict.finished);
         }
     }
@@ -193,6 +194,7 @@ impl Relay {
                 if verdict.began {
                     call.first_content();
                 }
+                self.call.is_answer_whole |= verdict.may_end;
                 let Some(said) = in_the_callers_dialect(translator.as_deref_mut(), block) else {
                     return self.broke_off(Kind::Garbage);
                 };

@@ -38,7 +38,7 @@ pub(crate) fn route<'a>(
         Some(provider) if gateway.cooldowns.is_cooling(&provider.name, now) => Readiness::CoolingDown,
         Some(_) => Readiness::Ready,
     };
-    plan(&active.compiled, model, door.family(), readiness).map_err(|why| refusal(&why, alias, door))
+    plan(&active.compiled, model, door, readiness).map_err(|why| refusal(&why, alias, door))
 }
 
 fn refusal(why: &NoTarget, alias: &str, door: FrontDoor) -> Refusal {

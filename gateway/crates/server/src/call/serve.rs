@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use airside_journal::Outcome;
 use airside_metering::CallBound;
-use airside_protocols::{FrontDoor, RequestFields, scan_request};
+use airside_protocols::{Address, RequestFields, scan_request};
 use airside_routing::{Plan, SessionKey};
 use airside_snapshot::Principal;
 use bytes::Bytes;
@@ -17,7 +17,9 @@ use hyper::body::Incoming;
 use serde_json::json;
 
 use super::admit::{bound_of, reserve};
+use super::array::{as_array, wants_array};
 use super::ask::{Answered, NoAnswer, Question, ask};
+use super::hold::Start;
 use super::identity::shortened;
 use super::relay::relay;
 use super::route::route;
@@ -31,7 +33,7 @@ use crate::reply::{CALL_ID_HEADER, Refusal};
 /// A request for a model, before anything of it was looked at.
 #[derive(Debug)]
 pub(crate) struct Arrived {
-    pub(crate) door: FrontDoor,
+    pub(crate) address: Address,
     pub(crate) head: Parts,
     pub(crate) body: Incoming,
     pub(crate) at: Instant,
@@ -39,7 +41,7 @@ pub(crate) struct Arrived {
 
 /// Serve one call.
 pub(crate) async fn serve(worker: &Worker, mut arrived: Arrived) -> Response<AnswerStream> {
-    let family = arrived.door.family();
+    let family = arrived.address.door.family();
     let caller = match admitted(&worker.gateway, &arrived).await {
         Ok(caller) => caller,
         Err(refusal) => {
@@ -54,13 +56,14 @@ pub(crate) async fn serve(worker: &Worker, mut arrived: Arrived) -> Response<Ans
         gateway,
         version,
         &caller.principal,
-        arrived.door,
+        arrived.address.door,
         headers,
         arrived.at,
     ));
+    let is_array = wants_array(&arrived.address, arrived.head.uri.query());
     let prepared = prepare(worker, &mut call, &caller, arrived).await;
     match prepared {
-        Ok(answered) => respond(call, answered),
+        Ok(answered) => respond(call, answered, is_array),
         Err(Stopped::Refused(refusal)) => {
             call.end_with_error(Outcome::Refused, refusal.status, refusal.code);
             refusal.into_response(family, &call.record.call_id)
@@ -91,7 +94,7 @@ async fn admitted(gateway: &Gateway, arrived: &Arrived) -> Result<Caller, Refusa
         return Err(Refusal::new(503, "draining", message).retry_after(Duration::from_secs(1)));
     }
     check_framing(&arrived.head.headers)?;
-    let caller = authenticate(gateway, &arrived.head.headers, arrived.door.family()).await?;
+    let caller = authenticate(gateway, &arrived.head, arrived.address.door.family()).await?;
     let most = caller.active.compiled.snapshot.limits.max_concurrent_calls;
     if gateway.in_flight.load(Ordering::Relaxed) >= most {
         let message = format!("The gateway serves {most} calls at once, and they are all taken.");
@@ -115,9 +118,19 @@ impl From<Refusal> for Stopped {
 async fn prepare(worker: &Worker, call: &mut Call, caller: &Caller, arrived: Arrived) -> Result<Answered, Stopped> {
     let active = &caller.active;
     let Arrived {
-        door, head, mut body, ..
+        address,
+        head,
+        mut body,
+        ..
     } = arrived;
-    let (body, fields) = understood(call, door, &mut body, active.compiled.snapshot.limits.max_body_bytes).await?;
+    let door = address.door;
+    let (body, fields) = understood(
+        call,
+        &address,
+        &mut body,
+        active.compiled.snapshot.limits.max_body_bytes,
+    )
+    .await?;
     let mut plan = route(&worker.gateway, active, &caller.principal, door, &fields.model)?;
     if !door.is_billed() {
         plan.candidates.truncate(1);
@@ -153,7 +166,7 @@ fn session_of(call: &Call, principal: &Principal, alias: &str) -> Option<Session
 /// Read the body and what it says.
 async fn understood(
     call: &mut Call,
-    door: FrontDoor,
+    address: &Address,
     body: &mut Incoming,
     limit: u64,
 ) -> Result<(Bytes, RequestFields), Refusal> {
@@ -168,7 +181,7 @@ async fn understood(
         }
     };
     call.record.bytes_in = bytes.len() as u64;
-    let scanned = scan_request(&bytes, door.family());
+    let scanned = scan_request(&bytes, address);
     let fields = scanned.map_err(|problem| Refusal::new(400, problem.code(), problem.to_string()))?;
     call.record.model = Some(shortened(&fields.model));
     call.record.stream = fields.stream;
@@ -218,10 +231,17 @@ fn open(worker: &Worker, call: &mut Call, bound: &CallBound, plan: &Plan<'_>) ->
     })
 }
 
-fn respond(call: Box<Call>, answered: Answered) -> Response<AnswerStream> {
+fn respond(call: Box<Call>, mut answered: Answered, is_array: bool) -> Response<AnswerStream> {
     let call_id = call.record.call_id.clone();
-    let keeps_length = matches!(answered.start, super::hold::Start::Plain { .. });
-    let body = relay(answered.start, call, answered.idle);
+    let keeps_length = matches!(answered.start, Start::Plain { .. });
+    let is_array = is_array && matches!(answered.start, Start::Events { .. });
+    let mut body = relay(answered.start, call, answered.idle);
+    if is_array {
+        body = as_array(body);
+        answered
+            .headers
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
     theirs(answered.status, answered.headers, body, &call_id, keeps_length)
 }
 

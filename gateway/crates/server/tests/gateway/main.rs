@@ -10,6 +10,7 @@
 mod caller;
 mod doors;
 mod fallback;
+mod gemini;
 mod money;
 mod place;
 mod provider;

@@ -25,10 +25,15 @@ pub(crate) struct Place {
 /// Providers named a, b, c ... of one protocol, in a chain that serves model `m`; prices of a dollar a million.
 pub(crate) fn snapshot(protocol: &str, providers: &[&Provider]) -> Value {
     let names = ["a", "b", "c"];
-    let suffix = if protocol == "anthropic" { "" } else { "/v1" };
+    let suffix = if protocol.starts_with("openai") { "/v1" } else { "" };
+    let kind = if protocol == "gemini" {
+        "x_goog_api_key"
+    } else {
+        "x_api_key"
+    };
     let listed = providers.iter().zip(names).map(|(provider, name)| {
         json!({"name": name, "protocol": protocol, "base_url": format!("{}{suffix}", provider.url),
-               "credential": {"kind": "x_api_key", "secret": format!("sk-{name}")}})
+               "credential": {"kind": kind, "secret": format!("sk-{name}")}})
     });
     let targets = names.iter().take(providers.len()).map(
         |name| json!({"provider": name, "model": format!("real/{name}"), "max_output_tokens": 1000, "price": price()}),

@@ -1,0 +1,126 @@
+//! Gemini's paths: the model and the method stand in them.
+
+use std::fmt::Write as _;
+
+use airside_protocols::FrontDoor;
+
+use crate::endpoint::{Asked, Endpoint};
+
+/// The version of the API that has everything.
+const VERSION: &str = "/v1beta";
+/// Base URLs that name a version already.
+const VERSIONS: [&str; 3] = ["/v1beta", "/v1", "/v1alpha"];
+
+/// What of the caller's query stays here: its key, and what would change the shape of the answer.
+const WITHHELD: [&str; 10] = [
+    "key",
+    "access_token",
+    "oauth_token",
+    "alt",
+    "$alt",
+    "fields",
+    "$fields",
+    "callback",
+    "$callback",
+    "prettyPrint",
+];
+
+/// The path and query of a call.
+pub(crate) fn path(endpoint: &Endpoint, asked: &Asked<'_>) -> String {
+    let has_version = VERSIONS.iter().any(|version| endpoint.prefix.ends_with(version));
+    let version = if has_version { "" } else { VERSION };
+    let mut path = format!("{version}/{}:{}", resource(asked.model), method(asked));
+    let mut separator = '?';
+    let mut push = |pair: &str| {
+        path.push(separator);
+        path.push_str(pair);
+        separator = '&';
+    };
+    if asked.streams {
+        push("alt=sse");
+    }
+    for pair in asked.query.unwrap_or_default().split('&') {
+        let name = pair.split('=').next().unwrap_or_default();
+        if !name.is_empty() && !WITHHELD.contains(&airside_protocols::percent_decoded(name).as_str()) {
+            push(pair);
+        }
+    }
+    endpoint.path_to(&path, None)
+}
+
+/// What is done with the model.
+pub(crate) const fn method(asked: &Asked<'_>) -> &'static str {
+    match asked.door {
+        FrontDoor::CountContent => "countTokens",
+        _ if asked.streams => "streamGenerateContent",
+        _ => "generateContent",
+    }
+}
+
+/// `models/x`, unless the name says another collection, as `tunedModels/x` does.
+pub(crate) fn resource(model: &str) -> String {
+    let is_whole = model.starts_with("models/") || model.starts_with("tunedModels/");
+    let mut resource = String::with_capacity(model.len() + 8);
+    if !is_whole {
+        resource.push_str("models/");
+    }
+    for byte in model.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'@' => resource.push(byte.into()),
+            b'/' if is_whole => resource.push('/'),
+            _ => {
+                let _ = write!(resource, "%{byte:02X}");
+            }
+        }
+    }
+    resource
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(base_url: &str, model: &str, streams: bool, query: Option<&str>) -> String {
+        let asked = Asked {
+            door: FrontDoor::GenerateContent,
+            model,
+            streams,
+            query,
+        };
+        path(&Endpoint::parse(base_url).unwrap(), &asked)
+    }
+
+    #[test]
+    fn the_model_and_the_method_stand_in_the_path() {
+        let base = "https://generativelanguage.test";
+        assert_eq!(
+            at(base, "gemini-x", false, None),
+            "/v1beta/models/gemini-x:generateContent"
+        );
+        assert_eq!(
+            at(base, "gemini-x", true, None),
+            "/v1beta/models/gemini-x:streamGenerateContent?alt=sse"
+        );
+        assert_eq!(
+            at(base, "tunedModels/a b", false, None),
+            "/v1beta/tunedModels/a%20b:generateContent"
+        );
+        assert_eq!(
+            at(base, "a/b:c?d", false, None),
+            "/v1beta/models/a%2Fb%3Ac%3Fd:generateContent"
+        );
+        assert_eq!(
+            at("https://x.test/team/v1/", "m", false, None),
+            "/team/v1/models/m:generateContent"
+        );
+    }
+
+    #[test]
+    fn the_callers_key_and_its_framing_stay_here() {
+        let query = Some("alt=json&key=air_1&%6bey=2&x=1&$fields=candidates&&y");
+        assert_eq!(
+            at("https://x.test", "m", true, query),
+            "/v1beta/models/m:streamGenerateContent?alt=sse&x=1&y"
+        );
+    }
+}
