@@ -4,8 +4,8 @@
 //! `airside/dataplanes/journal.py`, then `spool.rs`.
 //!
 //! A call writes two frames: one before the first byte leaves for a provider, one at its end. A call whose second frame
-//! is missing after a crash becomes a record with outcome `lost`. Frames are written with `write(2)`, so they outlive
-//! the process; a segment is synced to the device when it is full and at every `sync`.
+//! is missing after a crash becomes a record with outcome `lost`. Frames are copied into the page cache, through
+//! a mapping or with `write(2)`, so they outlive the process; what was written is synced to the device at every `sync`.
 
 mod batch;
 mod detail;

@@ -7,6 +7,8 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use airside_mapping::Mapping;
+
 use crate::frame::{self, Frame, MAX_FRAME};
 
 const MAGIC: &[u8; 8] = b"AIRJRNL1";
@@ -19,6 +21,8 @@ pub(crate) struct Segment {
     pub(crate) id: u64,
     pub(crate) path: PathBuf,
     file: Arc<File>,
+    /// While it is being written, on file systems where that is safe.
+    mapping: Option<Mapping>,
     bytes: u64,
     pub(crate) written: u64,
     /// The sequence of the last record in it, or of the last before it.
@@ -39,16 +43,23 @@ impl Segment {
             .mode(0o600)
             .open(&path)?;
         let head = segment_head(next_sequence);
-        if let Err(error) = allocate(&file, bytes).and_then(|()| file.write_all_at(&head, 0)) {
-            drop(file);
-            std::fs::remove_file(&path)?;
-            return Err(error);
-        }
+        let made = allocate(&file, bytes)
+            .and_then(|()| file.write_all_at(&head, 0))
+            .and_then(|()| Mapping::of(&file));
+        let mapping = match made {
+            Ok(mapping) => mapping,
+            Err(error) => {
+                drop(file);
+                std::fs::remove_file(&path)?;
+                return Err(error);
+            }
+        };
         let last_sequence = next_sequence.saturating_sub(1);
         Ok(Self {
             id,
             path,
             file: Arc::new(file),
+            mapping,
             bytes,
             written: SEGMENT_HEAD,
             last_sequence,
@@ -73,6 +84,7 @@ impl Segment {
             id,
             path,
             file: Arc::new(file),
+            mapping: None,
             bytes,
             written: SEGMENT_HEAD,
             last_sequence,
@@ -101,13 +113,23 @@ impl Segment {
     }
 
     /// Nothing is appended any more; what lies behind `end` is no frame.
-    pub(crate) const fn seal(&mut self, end: u64) {
+    pub(crate) fn seal(&mut self, end: u64) {
         self.written = end;
         self.is_sealed = true;
+        self.mapping = None;
     }
 
+    /// Nothing more fits: the next segment is begun.
+    pub(crate) fn is_full(&mut self) {
+        self.seal(self.written);
+    }
+
+    /// Write behind what is there. When this returns the bytes are in the page cache, so they outlive the process.
     pub(crate) fn append(&mut self, frames: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(frames, self.written)?;
+        match &mut self.mapping {
+            Some(mapping) => mapping.write(usize::try_from(self.written).map_err(io::Error::other)?, frames)?,
+            None => self.file.write_all_at(frames, self.written)?,
+        }
         self.written += frames.len() as u64;
         Ok(())
     }

@@ -116,6 +116,8 @@ struct Books {
     /// Set aside for the records of calls under way.
     reserved: u64,
     acknowledged: u64,
+    /// Segments before this one are on the device.
+    synced: u64,
     /// Up to here all is acknowledged: segment id and offset.
     cursor: (u64, u64),
     /// Of the last batch handed out: where it ended, and its last sequence.
@@ -146,6 +148,7 @@ impl Spool {
             spares: VecDeque::new(),
             reserved: 0,
             acknowledged: scan.first_sequence.saturating_sub(1),
+            synced: 0,
             cursor: first,
             handed_out: None,
             scratch: Vec::with_capacity(4096),
@@ -316,9 +319,18 @@ impl Spool {
     /// # Errors
     /// What the device says.
     pub fn sync(&self) -> Result<(), SpoolFault> {
-        let file = self.books().segments.back().map(Segment::device);
+        let (files, current) = {
+            let books = self.books();
+            let unsynced = books.segments.iter().filter(|segment| segment.id >= books.synced);
+            let files: Vec<_> = unsynced.map(Segment::device).collect();
+            (files, books.segments.back().map_or(0, |segment| segment.id))
+        };
         // Outside the lock: calls go on meanwhile.
-        file.map_or(Ok(()), |file| file.sync_data()).map_err(SpoolFault::Disk)
+        for file in files {
+            file.sync_data()?;
+        }
+        self.books().synced = current;
+        Ok(())
     }
 
     /// Where the journal stands.
@@ -424,6 +436,9 @@ impl Books {
         if self.segments.back().is_none_or(|segment| segment.room() == 0) {
             let mut spare = self.spares.pop_front().ok_or(SpoolFault::Full)?;
             spare.start(self.next_sequence)?;
+            if let Some(full) = self.segments.back_mut() {
+                full.is_full();
+            }
             self.segments.push_back(spare);
         }
         self.scratch.clear();

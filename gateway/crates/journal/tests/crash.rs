@@ -144,6 +144,32 @@ fn a_call_without_an_end_becomes_a_lost_one_once() {
 }
 
 #[test]
+fn what_was_written_is_there_for_others_before_this_process_ends() {
+    let place = Place::new();
+    let spool = open(&place.0);
+    let ticket = spool.begin(&call(1, Outcome::Lost), 500).unwrap();
+    spool.finish(ticket, &call(1, Outcome::Completed)).unwrap();
+    let _under_way = spool.begin(&call(2, Outcome::Lost), 500).unwrap();
+    // As the kernel has it now, which is what a `kill -9` would leave.
+    let left = Place::new();
+    std::fs::create_dir_all(&left.0).unwrap();
+    for entry in std::fs::read_dir(&place.0).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, left.0.join(path.file_name().unwrap())).unwrap();
+    }
+    let (copy, recovered) = Spool::open(&left.0, SMALL).unwrap();
+    assert_eq!(recovered.lost, 1);
+    let names = delivered(&copy);
+    assert_eq!(
+        names,
+        [
+            (1, "call_1".to_owned(), "completed".to_owned()),
+            (2, "call_2".to_owned(), "lost".to_owned())
+        ]
+    );
+}
+
+#[test]
 fn numbers_go_on_after_everything_was_delivered_and_removed() {
     let place = Place::new();
     for round in 0..5 {

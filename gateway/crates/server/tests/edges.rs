@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Which crates of the workspace each may depend on.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("protocols", &[]),
     ("snapshot", &["protocols"]),
     ("providers", &["protocols", "snapshot"]),
     ("metering", &["protocols", "snapshot"]),
     ("routing", &["metering", "protocols", "providers", "snapshot"]),
-    ("journal", &["metering", "protocols"]),
+    ("mapping", &[]),
+    ("journal", &["mapping", "metering", "protocols"]),
     ("translation", &["protocols"]),
     (
         "server",
