@@ -1,0 +1,152 @@
+//! The output items of Responses.
+
+use airside_protocols::ObjectWriter;
+use serde_json::{Map, Value};
+
+use super::{array, object, raw};
+use crate::answer::teller::{Block, Call};
+use crate::plan::ToolKind;
+
+/// An item that is open or done.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) id: String,
+    pub(super) block: Block,
+    /// What it holds so far.
+    pub(super) text: String,
+    pub(super) sealed: Option<String>,
+}
+
+/// How far an item is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    Added,
+    Done,
+}
+
+impl Item {
+    /// The item at this place of the output.
+    pub(super) fn new(root: &str, place: usize, block: Block) -> Self {
+        let prefix = match &block {
+            Block::Text => "msg",
+            Block::Thinking | Block::Hidden(_) => "rs",
+            Block::Call(call) => match call.tool.kind {
+                ToolKind::Function => "fc",
+                ToolKind::Custom => "ctc",
+                ToolKind::LocalShell => "lsh",
+            },
+        };
+        Self {
+            id: format!("{prefix}_{root}_{place}"),
+            block,
+            text: String::new(),
+            sealed: None,
+        }
+    }
+
+    /// As JSON. What is only added does not show what it holds.
+    pub(super) fn json(&self, progress: Progress) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.text.len() + 256);
+        object(&mut out, |item| self.write(item, progress));
+        out
+    }
+
+    fn write(&self, item: &mut ObjectWriter<'_>, progress: Progress) {
+        let is_done = progress == Progress::Done;
+        item.text("id", &self.id);
+        match &self.block {
+            Block::Text => {
+                item.text("type", "message");
+                write_status(item, progress);
+                item.text("role", "assistant");
+                let part = text_part(&self.text);
+                array(item.key("content"), is_done.then_some(part.as_slice()));
+            }
+            Block::Thinking => {
+                item.text("type", "reasoning");
+                let part = summary_part(&self.text);
+                array(item.key("summary"), is_done.then_some(part.as_slice()));
+                if is_done {
+                    item.optional_text("encrypted_content", self.sealed.as_deref());
+                }
+            }
+            Block::Hidden(sealed) => {
+                item.text("type", "reasoning");
+                array(item.key("summary"), []);
+                item.text("encrypted_content", sealed);
+            }
+            Block::Call(call) => self.write_call(item, call, progress),
+        }
+    }
+
+    fn write_call(&self, item: &mut ObjectWriter<'_>, call: &Call, progress: Progress) {
+        let written = if progress == Progress::Done {
+            self.text.as_str()
+        } else {
+            ""
+        };
+        let (kind, member) = match call.tool.kind {
+            ToolKind::Function => ("function_call", "arguments"),
+            ToolKind::Custom => ("custom_tool_call", "input"),
+            ToolKind::LocalShell => {
+                item.text("type", "local_shell_call");
+                write_status(item, progress);
+                item.text("call_id", &call.id);
+                raw(item, "action", &shell_action(&self.text));
+                return;
+            }
+        };
+        item.text("type", kind);
+        write_status(item, progress);
+        item.text("call_id", &call.id);
+        item.text("name", &call.tool.name);
+        if let Some(namespace) = &call.tool.namespace {
+            item.text("namespace", namespace);
+        }
+        item.text(member, written);
+    }
+}
+
+fn write_status(item: &mut ObjectWriter<'_>, progress: Progress) {
+    let status = match progress {
+        Progress::Added => "in_progress",
+        Progress::Done => "completed",
+    };
+    item.text("status", status);
+}
+
+/// A part of a message.
+pub(super) fn text_part(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + 64);
+    object(&mut out, |part| {
+        part.text("type", "output_text");
+        part.text("text", text);
+        array(part.key("annotations"), []);
+        array(part.key("logprobs"), []);
+    });
+    out
+}
+
+/// A part of what was thought.
+pub(super) fn summary_part(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + 64);
+    object(&mut out, |part| {
+        part.text("type", "summary_text");
+        part.text("text", text);
+    });
+    out
+}
+
+/// The action of a `local_shell_call`, from the arguments of the function that stood for the tool.
+fn shell_action(arguments: &str) -> Vec<u8> {
+    let mut action: Map<String, Value> = serde_json::from_str(arguments).unwrap_or_default();
+    action.insert("type".to_owned(), Value::from("exec"));
+    action.entry("env").or_insert_with(|| Value::Object(Map::new()));
+    let command = action.get("command").and_then(Value::as_str).map(str::to_owned);
+    if let Some(command) = command {
+        // The item's command is a list of words; models that write one line mean a shell's.
+        let words = ["bash", "-lc", command.as_str()].map(Value::from);
+        action.insert("command".to_owned(), Value::from(words.to_vec()));
+    }
+    Value::Object(action).to_string().into_bytes()
+}
