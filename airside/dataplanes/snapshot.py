@@ -173,6 +173,7 @@ class Limits(Contract):
         default=2_000, description="A Retry-After up to this is waited out when no other target is left."
     )
     max_concurrent_calls: int = 4_096
+    websocket_lifetime_ms: int = 3_600_000
 
 
 class Snapshot(Contract):

@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::gateway::{Gateway, Worker};
 use crate::service::answer;
+use crate::socket;
 use crate::upstream::Pool;
 
 /// For a whole request head, and for a connection on which nothing is asked.
@@ -238,14 +239,25 @@ async fn serve_connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     stopping: Stopping,
 ) {
-    let service = service_fn(move |request| answer(Arc::clone(&worker), request));
+    let opened = socket::Connection {
+        sockets: TaskTracker::new(),
+        gently: stopping.gently.clone(),
+    };
+    let sockets = opened.sockets.clone();
+    let service = service_fn(move |request| answer(Arc::clone(&worker), request, opened.clone()));
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(LONGEST_HEAD);
-    let mut connection = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service));
+    let serving = server.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let mut connection = std::pin::pin!(serving);
     // How a connection ends is known to the calls on it; beyond them it is of no interest.
     tokio::select! {
-        _ = connection.as_mut() => return,
-        () = stopping.gently.cancelled() => connection.as_mut().graceful_shutdown(),
+        _ = connection.as_mut() => {}
+        () = stopping.gently.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
     }
-    let _ = connection.await;
+    // A socket that the connection became goes on by itself.
+    sockets.close();
+    sockets.wait().await;
 }

@@ -17,6 +17,36 @@ const LONGEST_DISCARD: Duration = Duration::from_secs(10);
 /// Room set aside before the first byte is there to fill it.
 const MOST_AHEAD: usize = 1 << 20;
 
+/// The body of a request: still to come, or here already because it came as a message of its own.
+#[derive(Debug)]
+pub(crate) enum RequestBody {
+    Coming(Incoming),
+    Here(Bytes),
+}
+
+impl RequestBody {
+    /// The whole body.
+    ///
+    /// # Errors
+    /// 413 beyond the limit, 408 when the caller goes silent, 400 when it breaks off.
+    pub(crate) async fn read(&mut self, limit: u64) -> Result<Bytes, Refusal> {
+        match self {
+            Self::Coming(body) => read_body(body, limit).await,
+            Self::Here(bytes) if bytes.len() as u64 > limit => {
+                Err(too_large(usize::try_from(limit).unwrap_or(usize::MAX)))
+            }
+            Self::Here(bytes) => Ok(std::mem::take(bytes)),
+        }
+    }
+
+    /// Read and forget what is left of a refused body, for a while.
+    pub(crate) async fn discard(&mut self) {
+        if let Self::Coming(body) = self {
+            discard(body).await;
+        }
+    }
+}
+
 /// A body with two lengths is how one request is hidden in another.
 pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
     if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
@@ -29,11 +59,7 @@ pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The whole body.
-///
-/// # Errors
-/// 413 beyond the limit, 408 when the caller goes silent, 400 when it breaks off.
-pub(crate) async fn read_body(body: &mut Incoming, limit: u64) -> Result<Bytes, Refusal> {
+async fn read_body(body: &mut Incoming, limit: u64) -> Result<Bytes, Refusal> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let announced = body.size_hint().lower();
     if announced > limit as u64 {
@@ -85,8 +111,7 @@ fn too_large(limit: usize) -> Refusal {
     )
 }
 
-/// Read and forget what is left of a refused body, for a while.
-pub(crate) async fn discard(body: &mut Incoming) {
+async fn discard(body: &mut Incoming) {
     let mut left = MOST_DISCARDED;
     let reading = async {
         while let Some(Ok(frame)) = body.frame().await {

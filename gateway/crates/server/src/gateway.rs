@@ -45,6 +45,10 @@ pub(crate) struct Gateway {
     pub(crate) notes: Notes,
     /// Calls under way.
     pub(crate) in_flight: AtomicU64,
+    /// Sockets open.
+    pub(crate) sockets: AtomicU64,
+    /// What they remember, all together.
+    pub(crate) transcript_bytes: Arc<AtomicU64>,
 }
 
 /// What `/readyz` tells beside what it can see for itself.
@@ -94,6 +98,8 @@ impl Gateway {
             join_token: parts.join_token,
             notes: Notes::default(),
             in_flight: AtomicU64::new(0),
+            sockets: AtomicU64::new(0),
+            transcript_bytes: Arc::default(),
         }
     }
 

@@ -20,6 +20,7 @@ pub mod options;
 mod reply;
 mod run;
 mod service;
+mod socket;
 mod upstream;
 mod vault;
 

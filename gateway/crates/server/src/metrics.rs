@@ -80,6 +80,7 @@ pub(crate) struct Metrics {
     pub(crate) in_flight: AtomicU64,
     pub(crate) refused_keys: AtomicU64,
     pub(crate) holds_exceeded: AtomicU64,
+    pub(crate) sockets_opened: AtomicU64,
     total: Histogram,
     gateway: Histogram,
     first_byte: Histogram,
@@ -168,6 +169,7 @@ impl Metrics {
             ("airside_gateway_cost_nanousd_total", &self.cost_nanousd),
             ("airside_gateway_refused_keys_total", &self.refused_keys),
             ("airside_gateway_holds_exceeded_total", &self.holds_exceeded),
+            ("airside_gateway_sockets_opened_total", &self.sockets_opened),
         ];
         for (name, count) in counters {
             let _ = writeln!(out, "# TYPE {name} counter\n{name} {}", count.load(Ordering::Relaxed));

@@ -36,6 +36,9 @@ use crate::vault::write_private;
 /// How long the last records may take to reach the control plane when the gateway stops.
 const LAST_DELIVERY: Duration = Duration::from_secs(3);
 
+/// How long a connection may take to hand over what is left when no call is under way any more.
+const LAST_BYTES: Duration = Duration::from_secs(3);
+
 /// Why the gateway did not start: a sentence for people and a code for programs.
 #[derive(Debug)]
 pub struct StartFault {
@@ -353,6 +356,22 @@ fn announce(options: &Options, address: SocketAddr, gateway_id: &str) -> Result<
         .map_err(fault("standard output"))
 }
 
+/// Wait until the workers have nothing more to do. A call is over before its caller has the last bytes of it, so that
+/// no call under way is not enough; a connection that only dawdles is not waited for.
+async fn drained(gateway: &Gateway, threads: &[std::thread::JoinHandle<()>]) {
+    let pause = || tokio::time::sleep(Duration::from_millis(10));
+    let at_work = || threads.iter().any(|thread| !thread.is_finished());
+    while at_work() && gateway.in_flight.load(Ordering::Relaxed) > 0 {
+        pause().await;
+    }
+    let last_bytes = async {
+        while at_work() {
+            pause().await;
+        }
+    };
+    let _ = tokio::time::timeout(LAST_BYTES, last_bytes).await;
+}
+
 impl Running {
     /// Stop: take nothing new, let calls finish within the drain time, settle the rest, deliver what can be delivered.
     pub fn stop(self) {
@@ -362,14 +381,10 @@ impl Running {
             json!({"calls": self.gateway.in_flight.load(Ordering::Relaxed)}),
         );
         self.stopping.gently.cancel();
-        let (gateway, tasks, drain) = (&self.gateway, &self.tasks, self.drain);
+        let (gateway, tasks, threads) = (&self.gateway, &self.tasks, &self.threads);
+        let drained = drained(gateway, threads);
         self.runtime.block_on(async {
-            let idle = async {
-                while gateway.in_flight.load(Ordering::Relaxed) > 0 {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-            };
-            let _ = tokio::time::timeout(drain, idle).await;
+            let _ = tokio::time::timeout(self.drain, drained).await;
         });
         self.stopping.at_once.cancel();
         for thread in self.threads {

@@ -12,11 +12,13 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use serde_json::json;
 
+use crate::body::RequestBody;
 use crate::call::{AnswerStream, Arrived, serve};
 use crate::gateway::Worker;
 use crate::health;
 use crate::models;
 use crate::reply::{self, Refusal};
+use crate::socket;
 
 const FLUSH_PATH: &str = "/internal/v1/journal/flush";
 const LONGEST_FLUSH: Duration = Duration::from_mins(1);
@@ -25,15 +27,19 @@ const LONGEST_FLUSH: Duration = Duration::from_mins(1);
 pub(crate) async fn answer(
     worker: Arc<Worker>,
     request: Request<Incoming>,
+    connection: socket::Connection,
 ) -> Result<Response<AnswerStream>, Infallible> {
     let at = Instant::now();
+    if opens_socket(&request) {
+        return Ok(Box::pin(socket::open(worker, request, &connection)).await);
+    }
     let (head, body) = request.into_parts();
     if let Some(address) = Address::of(head.uri.path()) {
         if head.method == Method::POST {
             let arrived = Arrived {
                 address,
                 head,
-                body,
+                body: RequestBody::Coming(body),
                 at,
             };
             return Ok(Box::pin(serve(&worker, arrived)).await);
@@ -41,6 +47,13 @@ pub(crate) async fn answer(
         return Ok(at_wrong_method(&worker, address.door, &head));
     }
     Ok(elsewhere(&worker, head, body).await)
+}
+
+/// True for `GET /v1/responses` that wants to become a WebSocket.
+fn opens_socket(request: &Request<Incoming>) -> bool {
+    request.method() == Method::GET
+        && Address::of(request.uri().path()).is_some_and(|address| address.door == FrontDoor::Responses)
+        && is_websocket(request.headers())
 }
 
 /// A front door that was not knocked at with POST.

@@ -292,8 +292,10 @@ pub struct Limits {
     pub startup_hold_bytes: u64,
     /// A Retry-After up to this is waited out when no other target is left.
     pub short_retry_after_ms: u64,
-    /// Calls at once.
+    /// Calls at once, and sockets at once.
     pub max_concurrent_calls: u64,
+    /// How long a WebSocket may stay open.
+    pub websocket_lifetime_ms: u64,
 }
 
 impl Default for Limits {
@@ -304,6 +306,7 @@ impl Default for Limits {
             startup_hold_bytes: 64 << 10,
             short_retry_after_ms: 2_000,
             max_concurrent_calls: 4_096,
+            websocket_lifetime_ms: 3_600_000,
         }
     }
 }

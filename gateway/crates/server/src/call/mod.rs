@@ -14,5 +14,6 @@ mod serve;
 mod settle;
 mod stream;
 
+pub(crate) use identity::shortened;
 pub(crate) use serve::{Arrived, serve};
 pub(crate) use stream::AnswerStream;

@@ -13,7 +13,6 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Response, StatusCode};
-use hyper::body::Incoming;
 use serde_json::json;
 
 use super::admit::{bound_of, reserve};
@@ -26,7 +25,7 @@ use super::route::route;
 use super::settle::Call;
 use super::stream::AnswerStream;
 use crate::authenticate::{Caller, authenticate};
-use crate::body::{check_framing, discard, read_body};
+use crate::body::{RequestBody, check_framing};
 use crate::gateway::{Gateway, Worker};
 use crate::reply::{CALL_ID_HEADER, Refusal};
 
@@ -35,7 +34,7 @@ use crate::reply::{CALL_ID_HEADER, Refusal};
 pub(crate) struct Arrived {
     pub(crate) address: Address,
     pub(crate) head: Parts,
-    pub(crate) body: Incoming,
+    pub(crate) body: RequestBody,
     pub(crate) at: Instant,
 }
 
@@ -45,7 +44,7 @@ pub(crate) async fn serve(worker: &Worker, mut arrived: Arrived) -> Response<Ans
     let caller = match admitted(&worker.gateway, &arrived).await {
         Ok(caller) => caller,
         Err(refusal) => {
-            discard(&mut arrived.body).await;
+            arrived.body.discard().await;
             let id = worker.gateway.identifiers.new_id("call", worker.gateway.clock.now());
             return refusal.into_response(family, &id);
         }
@@ -167,16 +166,16 @@ fn session_of(call: &Call, principal: &Principal, alias: &str) -> Option<Session
 async fn understood(
     call: &mut Call,
     address: &Address,
-    body: &mut Incoming,
+    body: &mut RequestBody,
     limit: u64,
 ) -> Result<(Bytes, RequestFields), Refusal> {
     let began = Instant::now();
-    let read = read_body(body, limit).await;
+    let read = body.read(limit).await;
     call.waited_since(began);
     let bytes = match read {
         Ok(bytes) => bytes,
         Err(refusal) => {
-            discard(body).await;
+            body.discard().await;
             return Err(refusal);
         }
     };

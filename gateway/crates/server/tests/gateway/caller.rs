@@ -102,7 +102,7 @@ impl Caller {
         String::from_utf8_lossy(&self.unread).contains(text)
     }
 
-    fn take(&mut self, count: usize) -> Option<Vec<u8>> {
+    pub(crate) fn take(&mut self, count: usize) -> Option<Vec<u8>> {
         while self.unread.len() < count {
             if !self.more() {
                 return None;
@@ -122,9 +122,24 @@ impl Caller {
         }
     }
 
-    pub(crate) fn reply(&mut self) -> Reply {
+    /// The next bytes, which stay to be read.
+    pub(crate) fn peek(&mut self, count: usize) -> Option<&[u8]> {
+        while self.unread.len() < count {
+            if !self.more() {
+                return None;
+            }
+        }
+        self.unread.get(..count)
+    }
+
+    /// The head of a response.
+    pub(crate) fn head(&mut self) -> String {
         let head = self.take_until(b"\r\n\r\n").expect("a response");
-        let head = String::from_utf8(head).unwrap();
+        String::from_utf8(head).unwrap()
+    }
+
+    pub(crate) fn reply(&mut self) -> Reply {
+        let head = self.head();
         let mut lines = head.trim_end().split("\r\n");
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
         let headers: Vec<(String, String)> = lines

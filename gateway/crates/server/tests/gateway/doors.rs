@@ -157,7 +157,7 @@ fn other_methods_and_websockets_are_turned_away_at_once() {
     let (_provider, place) = one();
     assert_eq!(place.caller().get("/v1/messages", "").status, 405);
     let upgrade = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: x\r\nsec-websocket-version: 13\r\n";
-    assert_eq!(place.caller().get("/v1/responses", upgrade).status, 426);
+    assert_eq!(place.caller().get("/v1/messages", upgrade).status, 426);
     let mut caller: Caller = place.caller();
     caller.raw(b"HEAD / HTTP/1.1\r\nhost: g\r\n\r\n");
     caller.wait_for("404");

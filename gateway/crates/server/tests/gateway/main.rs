@@ -10,9 +10,11 @@
 mod caller;
 mod doors;
 mod fallback;
+mod frames;
 mod gemini;
 mod money;
 mod place;
 mod provider;
+mod sockets;
 mod streams;
 mod tls;
