@@ -15,6 +15,15 @@ def price_usage(price_json: str, usage_json: str) -> int:
     Raises `ValueError` when either cannot be read.
     """
 
+def price_consumption(price_json: str, consumption_json: str) -> int:
+    """The same for a `Consumption`: `usage`, `tool_uses` and `service_tier`, as `read_usage` gives it."""
+
+def read_usage(family: str, body: bytes) -> str | None:
+    """What an answer says it consumed, as JSON: `usage`, `tool_uses`, `service_tier`; None when it says nothing.
+
+    `family` is that of a provider's protocol. A body that begins with `{` is one document, any other a stream.
+    """
+
 def validate_snapshot(json: str) -> None:
     """Do nothing when the gateway would take this snapshot (`Snapshot`); raise `ValueError` with the reason if not."""
 

@@ -42,7 +42,7 @@ from airside.routing.definitions import (
     UnknownPriceDefinition,
     split_target,
 )
-from airside.routing.prices import context_window, overridden, published
+from airside.routing.prices import ModelPrices, context_window, published, written
 from airside.routing.protocols import ProviderProtocol
 from airside.spending.budgets import StoredBudget
 
@@ -160,13 +160,23 @@ def _step(step: RouteStep, providers: Mapping[str, ProviderDefinition], at: date
 def _target(provider_name: str, model: str, providers: Mapping[str, ProviderDefinition], at: datetime) -> Target:
     provider = providers[provider_name]
     known = provider.models.get(model, ProviderModel())
-    tiers = overridden(known.prices) if known.prices else published(price_list_of(provider), model, at)
+    listed = published(price_list_of(provider), model, at)
+    prices = written(known.prices, listed) if known.prices else listed
     return Target(
         provider=provider_name,
         model=model,
-        price=Price(tiers=tiers) if tiers else None,
+        price=_price(prices) if prices else None,
         max_output_tokens=known.max_output_tokens,
         max_input_tokens=known.context_window or context_window(price_list_of(provider), model),
+    )
+
+
+def _price(prices: ModelPrices) -> Price:
+    return Price(
+        tiers=list(prices.tiers),
+        service_tiers=prices.service_tiers,
+        unasked_service_tier=prices.unasked_service_tier,
+        tool_fees=prices.tool_fees,
     )
 
 
@@ -187,7 +197,7 @@ def price_list_of(provider: ProviderDefinition) -> str:
 
 
 def _unknown_price(definition: UnknownPriceDefinition) -> UnknownPrice:
-    ceiling = Price(tiers=overridden(definition.ceiling)) if definition.ceiling else None
+    ceiling = _price(written(definition.ceiling, None)) if definition.ceiling else None
     return UnknownPrice(policy=definition.policy, ceiling=ceiling)
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from airside.routing.prices import TierPrices
+from airside.routing.prices import ServiceTierPrices, TierPrices, ToolFees
 from airside.routing.protocols import ProviderProtocol
 from airside.spending.budgets import Window
 
@@ -73,6 +73,11 @@ class Price(Contract):
     """The tiers of one model, lowest first; the last tier whose threshold the call exceeds prices the whole call."""
 
     tiers: Annotated[list[TierPrices], Field(min_length=1)]
+    service_tiers: ServiceTierPrices = ServiceTierPrices()
+    unasked_service_tier: Literal["priority"] | None = Field(
+        default=None, description="What a call may be served as that names no service tier, by the account's setting."
+    )
+    tool_fees: ToolFees = ToolFees()
 
 
 class Target(Contract):

@@ -27,14 +27,29 @@ class Definition(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class TokenPrices(Definition):
-    """Prices of one model in US dollars per million tokens. What is left out costs what plain input costs."""
+Dollars = Annotated[Decimal, Field(ge=0)]
+ServiceTier = Literal["batch", "flex", "priority", "fast"]
 
-    input: Annotated[Decimal, Field(ge=0)]
-    output: Annotated[Decimal, Field(ge=0)]
-    cache_read: Annotated[Decimal, Field(ge=0)] | None = None
-    cache_write_5m: Annotated[Decimal, Field(ge=0)] | None = None
-    cache_write_1h: Annotated[Decimal, Field(ge=0)] | None = None
+
+class TierTokenPrices(Definition):
+    """Prices in US dollars per million tokens. What is left out costs what plain input costs."""
+
+    input: Dollars
+    output: Dollars
+    cache_read: Dollars | None = None
+    cache_write_5m: Dollars | None = None
+    cache_write_1h: Dollars | None = None
+
+
+class TokenPrices(TierTokenPrices):
+    """Everything that one model asks for."""
+
+    service_tiers: dict[ServiceTier, Dollars | TierTokenPrices] = Field(
+        default_factory=dict,
+        description="For calls served as `batch`, `flex`, `priority` or `fast`: prices of their own, or a factor.",
+    )
+    web_search: Dollars | None = Field(default=None, description="US dollars per thousand searches the provider makes.")
+    file_search: Dollars | None = Field(default=None, description="US dollars per thousand searches of stored files.")
 
 
 class ProviderModel(Definition):

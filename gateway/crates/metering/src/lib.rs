@@ -12,5 +12,5 @@ mod window;
 pub use bound::{CallBound, estimate_input, estimate_output, input_bound};
 pub use lease::{Lease, LeaseRequest, LeaseRequests, Leases};
 pub use ledger::{CarriedCharge, Charge, Hold, Ledger, Refusal, Reserved};
-pub use price::{MAX_NANOUSD, cost, tier_for};
+pub use price::{MAX_NANOUSD, cost, cost_of, tier_for, tiers_of};
 pub use window::{Window, window_at};

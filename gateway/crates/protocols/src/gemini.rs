@@ -25,6 +25,17 @@ pub(crate) fn note_media(body: &[u8], fields: &mut RequestFields) {
             }
         }
     }
+    for tool in [
+        &b"\"googleSearch\""[..],
+        b"\"google_search\"",
+        b"\"urlContext\"",
+        b"\"url_context\"",
+        b"\"googleSearchRetrieval\"",
+        b"\"google_search_retrieval\"",
+    ] {
+        let offers = |at: usize| object_after(body, at + tool.len()).is_some();
+        fields.server_tools += u64::from(memmem::find_iter(body, tool).any(offers));
+    }
     if hides_letters(body) {
         // A part may be there under a name that was not looked for: only the model's window bounds what it costs.
         fields.continues_stored_state = true;

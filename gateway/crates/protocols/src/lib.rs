@@ -29,5 +29,5 @@ pub use request::{MAX_DEPTH, MalformedBody, RequestFields, scan_request};
 pub use splice::replace_model;
 pub use sse::{Event, EventSplitter, EventTooLong, MAX_EVENT_BYTES, events};
 pub use stream::{EventMeaning, StreamReader, Verdict};
-pub use usage::TokenUsage;
+pub use usage::{Consumption, ServiceTier, TokenUsage, ToolUses};
 pub use write::ObjectWriter;

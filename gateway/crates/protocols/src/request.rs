@@ -12,6 +12,7 @@ use crate::address::Address;
 use crate::family::FrontDoor;
 use crate::gemini::note_media;
 use crate::json::{Broken, Cursor, Watcher, unescape};
+use crate::usage::ServiceTier;
 
 /// How deeply a request may be nested.
 pub const MAX_DEPTH: usize = 256;
@@ -99,6 +100,10 @@ pub struct RequestFields {
     pub documents: u64,
     /// It asks for the one-hour prompt cache somewhere.
     pub one_hour_cache: bool,
+    /// Tools in it that the provider runs by itself, for a fee and with more input.
+    pub server_tools: u64,
+    /// The service tier it asks for; `None` where it leaves that to the provider.
+    pub service_tier: Option<ServiceTier>,
 }
 
 /// Read the body of a request to this address.
@@ -147,12 +152,16 @@ enum Field {
     Settings,
     /// Gemini: the request itself, inside a request to count it.
     Wrapped,
+    ServiceTier,
+    Speed,
 }
 
 const ANTHROPIC: &[(&str, Field)] = &[
     ("model", Field::Model),
     ("stream", Field::Stream),
     ("max_tokens", Field::OutputLimit),
+    ("service_tier", Field::ServiceTier),
+    ("speed", Field::Speed),
 ];
 const RESPONSES: &[(&str, Field)] = &[
     ("model", Field::Model),
@@ -162,6 +171,7 @@ const RESPONSES: &[(&str, Field)] = &[
     ("conversation", Field::StoredState),
     ("prompt", Field::StoredState),
     ("background", Field::Background),
+    ("service_tier", Field::ServiceTier),
 ];
 const CHAT: &[(&str, Field)] = &[
     ("model", Field::Model),
@@ -170,17 +180,20 @@ const CHAT: &[(&str, Field)] = &[
     ("max_completion_tokens", Field::OutputLimit),
     ("n", Field::Choices),
     ("stream_options", Field::StreamOptions),
+    ("service_tier", Field::ServiceTier),
 ];
 
 const EMBEDDINGS: &[(&str, Field)] = &[("model", Field::Model)];
 const GEMINI: &[(&str, Field)] = &[
     ("model", Field::Model),
+    ("serviceTier", Field::ServiceTier),
     ("cachedContent", Field::StoredState),
     ("generationConfig", Field::Settings),
     ("generateContentRequest", Field::Wrapped),
 ];
 const GEMINI_WRAPPED: &[(&str, Field)] = &[
     ("model", Field::Model),
+    ("serviceTier", Field::ServiceTier),
     ("cachedContent", Field::StoredState),
     ("generationConfig", Field::Settings),
 ];
@@ -323,6 +336,13 @@ impl Scan {
             Field::Background => return Err(MalformedBody::Background),
             Field::Settings => self.inner(GEMINI_SETTINGS, raw, range.start + offset)?,
             Field::Wrapped => self.inner(GEMINI_WRAPPED, raw, range.start + offset)?,
+            // A speed is the dearer word of the two, whichever of them stands first.
+            Field::ServiceTier => self.fields.service_tier = self.fields.service_tier.or(tier_named(raw)),
+            Field::Speed => {
+                self.fields.service_tier = tier_named(raw)
+                    .filter(|tier| *tier == ServiceTier::Fast)
+                    .or(self.fields.service_tier);
+            }
         }
         Ok(())
     }
@@ -334,6 +354,7 @@ impl Scan {
         self.fields.images = self.media.images;
         self.fields.documents = self.media.documents;
         self.fields.one_hour_cache = self.media.one_hour_cache;
+        self.fields.server_tools = self.media.server_tools;
         self.fields.output_limit = self
             .fields
             .output_limit
@@ -383,6 +404,11 @@ fn whole_number(raw: &[u8]) -> Option<u64> {
     number.is_finite().then(|| number.ceil().max(0.0) as u64)
 }
 
+fn tier_named(raw: &[u8]) -> Option<ServiceTier> {
+    let inside = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    ServiceTier::named(&unescape(inside)?)
+}
+
 fn asks_for_usage(raw: &[u8]) -> bool {
     crate::json::top_level_member(raw, "include_usage").and_then(|range| raw.get(range)) == Some(b"true")
 }
@@ -393,6 +419,7 @@ struct MediaCount {
     images: u64,
     documents: u64,
     one_hour_cache: bool,
+    server_tools: u64,
 }
 
 impl MediaCount {
@@ -418,9 +445,19 @@ impl Watcher for MediaCount {
             ("type", "image" | "image_url" | "input_image" | "computer_screenshot") => self.images += 1,
             ("type", "document" | "file" | "input_file" | "container_upload" | "video_url") => self.documents += 1,
             ("ttl", "1h") => self.one_hour_cache = true,
+            ("type", kind) if runs_at_the_provider(kind) => self.server_tools += 1,
             _ => {}
         }
     }
+}
+
+/// True for the `type` of a tool that a provider runs by itself, such as `web_search_20250305`. The parts of an answer
+/// that such a tool left in a conversation have types of their own, which end otherwise.
+fn runs_at_the_provider(kind: &str) -> bool {
+    let is_tool = ["web_search", "web_fetch", "file_search"]
+        .iter()
+        .any(|tool| kind.starts_with(tool));
+    is_tool && !kind.ends_with("_result") && !kind.ends_with("_call") && !kind.ends_with("_error")
 }
 
 #[cfg(test)]
@@ -538,6 +575,24 @@ mod tests {
     }
 
     #[test]
+    fn what_makes_a_call_dearer_is_seen() {
+        let body = r#"{"model":"m","speed":"fast","service_tier":"standard_only","tools":[{"type":"web_search_20250305"},
+            {"type":"text"}],"messages":[{"content":[{"type":"web_search_tool_result"}]}]}"#;
+        let fields = scan(body).unwrap();
+        assert_eq!((fields.service_tier, fields.server_tools), (Some(ServiceTier::Fast), 1));
+        for (body, tier) in [
+            (r#"{"model":"m","service_tier":"flex"}"#, Some(ServiceTier::Flex)),
+            (r#"{"model":"m","service_tier":"auto"}"#, None),
+            (r#"{"model":"m","service_tier":null}"#, None),
+        ] {
+            let fields = at("/v1/responses", body).unwrap();
+            assert_eq!(fields.service_tier, tier, "{body}");
+        }
+        let twice = scan(r#"{"model":"m","service_tier":"auto","service_tier":"priority"}"#);
+        assert_eq!(twice, Err(MalformedBody::Ambiguous { field: "service_tier" }));
+    }
+
+    #[test]
     fn a_response_that_nobody_would_see_is_refused() {
         let body = r#"{"model":"m","background":true}"#;
         assert_eq!(at("/v1/responses", body), Err(MalformedBody::Background));
@@ -567,6 +622,14 @@ mod tests {
         let fields = at(GENERATE, snake).unwrap();
         assert_eq!((fields.output_limit, fields.continues_stored_state), (Some(7), true));
         assert_eq!(at(GENERATE, "{}").unwrap().model, "m");
+    }
+
+    #[test]
+    fn what_makes_a_gemini_call_dearer_is_seen() {
+        let body =
+            r#"{"contents":[],"tools":[{"google_search":{}},{"urlContext":{}}],"service_tier":"SERVICE_TIER_FLEX"}"#;
+        let fields = at(GENERATE, body).unwrap();
+        assert_eq!((fields.service_tier, fields.server_tools), (Some(ServiceTier::Flex), 2));
     }
 
     #[test]

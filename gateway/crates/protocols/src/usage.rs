@@ -1,4 +1,4 @@
-//! The five counters every provider's usage is reduced to.
+//! What every provider's usage is reduced to: five counters of tokens, the tools it ran itself, and the service tier.
 
 use serde::{Deserialize, Serialize};
 
@@ -32,5 +32,98 @@ impl TokenUsage {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.total_input() == 0 && self.output == 0
+    }
+}
+
+/// What a provider did beside the model's own words and asks a fee for, each by the call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ToolUses {
+    /// Searches of the web.
+    pub web_searches: u64,
+    /// Searches of files that the provider stores.
+    pub file_searches: u64,
+}
+
+impl ToolUses {
+    /// True when there was none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.web_searches == 0 && self.file_searches == 0
+    }
+}
+
+/// How urgently a provider serves a call, which decides what it costs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceTier {
+    /// The price list's own.
+    #[default]
+    Standard,
+    /// Some time within a day.
+    Batch,
+    /// When there is room.
+    Flex,
+    /// Before others.
+    Priority,
+    /// With more machines at once.
+    Fast,
+}
+
+impl ServiceTier {
+    /// The tier of this name in a request or an answer; `None` for `auto` and for words that nobody knows, which
+    /// leave it open.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        // Vertex and Gemini write `SERVICE_TIER_FLEX` and `ON_DEMAND_FLEX`.
+        let lower = name.to_ascii_lowercase();
+        let bare = lower
+            .strip_prefix("service_tier_")
+            .or_else(|| lower.strip_prefix("on_demand_"))
+            .unwrap_or(&lower);
+        match bare {
+            // `scale` and `provisioned_throughput` are capacity bought ahead: their tokens are billed as all others.
+            "default" | "standard" | "standard_only" | "on_demand" | "scale" | "provisioned_throughput" => {
+                Some(Self::Standard)
+            }
+            "batch" => Some(Self::Batch),
+            "flex" => Some(Self::Flex),
+            "priority" => Some(Self::Priority),
+            "fast" => Some(Self::Fast),
+            _ => None,
+        }
+    }
+
+    /// As the journal spells it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Batch => "batch",
+            Self::Flex => "flex",
+            Self::Priority => "priority",
+            Self::Fast => "fast",
+        }
+    }
+}
+
+/// Everything a call is billed for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Consumption {
+    /// Its tokens.
+    pub usage: TokenUsage,
+    /// The provider's own tools.
+    pub tool_uses: ToolUses,
+    /// How it was served.
+    pub service_tier: ServiceTier,
+}
+
+impl From<TokenUsage> for Consumption {
+    fn from(usage: TokenUsage) -> Self {
+        Self {
+            usage,
+            ..Self::default()
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! Not for opening connections and not for choosing a provider. Start reading at `endpoint.rs`.
 
 mod endpoint;
+mod extras;
 mod failure;
 mod gemini;
 mod headers;

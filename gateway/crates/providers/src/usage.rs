@@ -4,9 +4,11 @@
 //! `OpenAI`'s and Gemini's input includes what the cache had, so that is subtracted. Gemini counts what was thought
 //! beside what was said, and what its tools brought in beside the prompt.
 
-use airside_protocols::{Family, TokenUsage, top_level_member};
+use airside_protocols::{Family, ServiceTier, TokenUsage, ToolUses, top_level_member};
 use serde::de::{Deserializer, Visitor};
 use serde::{Deserialize, de};
+
+use crate::extras::Extras;
 
 /// Reads token counts out of the payloads of one answer.
 #[derive(Debug, Default)]
@@ -14,6 +16,7 @@ pub struct UsageTap {
     anthropic: AnthropicUsage,
     gemini: GeminiUsage,
     found: Option<TokenUsage>,
+    extras: Extras,
 }
 
 impl UsageTap {
@@ -21,6 +24,18 @@ impl UsageTap {
     #[must_use]
     pub fn usage(&self) -> Option<TokenUsage> {
         self.found
+    }
+
+    /// The tools that the provider ran by itself.
+    #[must_use]
+    pub const fn tool_uses(&self) -> ToolUses {
+        self.extras.tool_uses
+    }
+
+    /// The service tier that the answer came from, where it says so.
+    #[must_use]
+    pub const fn service_tier(&self) -> Option<ServiceTier> {
+        self.extras.service_tier
     }
 
     /// Read one event's payload of a stream.
@@ -35,6 +50,7 @@ impl UsageTap {
 
     /// Read the body of an answer that came whole.
     pub fn read_answer(&mut self, family: Family, body: &[u8]) {
+        self.extras.read(family, body);
         let key = if family == Family::Gemini {
             "usageMetadata"
         } else {

@@ -4,8 +4,9 @@
 
 use std::ffi::OsString;
 
-use airside_metering::cost;
-use airside_protocols::TokenUsage;
+use airside_metering::cost_of;
+use airside_protocols::{Consumption, EventSplitter, Family, StreamReader, TokenUsage};
+use airside_providers::UsageTap;
 use airside_snapshot::{Compiled, Price, verify_session_token as verify};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -14,7 +15,7 @@ use pyo3::prelude::*;
 #[pymodule]
 mod airside_gateway {
     #[pymodule_export]
-    use super::{main, price_usage, validate_snapshot, verify_session_token, version};
+    use super::{main, price_consumption, price_usage, read_usage, validate_snapshot, verify_session_token, version};
 }
 
 /// A call makes and drops a few blocks of several kilobytes; glibc's allocator merges and splits its free lists each time.
@@ -31,15 +32,52 @@ fn main(py: Python<'_>, argv: Vec<OsString>) -> i32 {
     py.detach(|| airside_server::main(argv))
 }
 
-/// What this usage costs at this price, in nano-dollars, rounded up once.
+/// What this usage costs at this price in the usual service tier, in nano-dollars, rounded up once.
 #[pyfunction]
 fn price_usage(price_json: &str, usage_json: &str) -> PyResult<u64> {
-    let price: Price = serde_json::from_str(price_json).map_err(refused)?;
     let usage: TokenUsage = serde_json::from_str(usage_json).map_err(refused)?;
+    Ok(cost_of(&price_of(price_json)?, &Consumption::from(usage)))
+}
+
+/// The same with the provider's own tools and a service tier.
+#[pyfunction]
+fn price_consumption(price_json: &str, consumption_json: &str) -> PyResult<u64> {
+    let consumed: Consumption = serde_json::from_str(consumption_json).map_err(refused)?;
+    Ok(cost_of(&price_of(price_json)?, &consumed))
+}
+
+fn price_of(json: &str) -> PyResult<Price> {
+    let price: Price = serde_json::from_str(json).map_err(refused)?;
     if price.tiers.is_empty() {
         return Err(refused("a price needs at least one tier"));
     }
-    Ok(cost(&price, &usage))
+    Ok(price)
+}
+
+/// What an answer says it consumed, as JSON; `None` when it says nothing of it. A body that begins with `{` is one
+/// document, any other a stream of events.
+#[pyfunction]
+fn read_usage(family: &str, body: &[u8]) -> PyResult<Option<String>> {
+    let family: Family = serde_json::from_value(family.into()).map_err(refused)?;
+    let mut tap = UsageTap::default();
+    if body.trim_ascii_start().starts_with(b"{") {
+        tap.read_answer(family, body);
+    } else {
+        let mut splitter = EventSplitter::default();
+        let events = splitter
+            .push(body.to_vec().into())
+            .map_err(|_| refused("an event is too long"))?;
+        let mut reader = StreamReader::new(family);
+        reader.read(&events.unwrap_or_default(), |payload| tap.read_event(family, payload));
+    }
+    let consumed = tap.usage().map(|usage| Consumption {
+        usage,
+        tool_uses: tap.tool_uses(),
+        service_tier: tap.service_tier().unwrap_or_default(),
+    });
+    consumed
+        .map(|consumed| serde_json::to_string(&consumed).map_err(refused))
+        .transpose()
 }
 
 /// Raise `ValueError` with the reason unless the gateway would take this snapshot.

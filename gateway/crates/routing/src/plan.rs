@@ -1,5 +1,7 @@
 //! The targets of one call, in order, and those it cannot use with the reason.
 
+use std::sync::Arc;
+
 use airside_protocols::{Family, FrontDoor};
 use airside_snapshot::{Compiled, Model, Price, ProviderIndex, Target};
 
@@ -46,7 +48,7 @@ pub struct Candidate<'a> {
     /// The target.
     pub target: &'a Target,
     /// What it costs.
-    pub price: &'a Price,
+    pub price: &'a Arc<Price>,
     /// Its provider.
     pub provider: ProviderIndex,
     /// The dialect that provider speaks.

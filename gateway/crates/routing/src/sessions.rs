@@ -111,7 +111,7 @@ impl SessionView {
     /// What a call there would pay for these tokens on top of a read from the cache: the cost of going elsewhere.
     #[must_use]
     pub fn cache_break_nanousd(&self, price: &Price) -> u64 {
-        let Some(tier) = tier_for(price, self.cached_tokens) else {
+        let Some(tier) = tier_for(&price.tiers, self.cached_tokens) else {
             return 0;
         };
         let more = u128::from(tier.input_uncached.saturating_sub(tier.cache_read));
@@ -456,6 +456,6 @@ mod tests {
             cached_tokens: 100_000,
             ..SessionView::default()
         };
-        assert_eq!(view.cache_break_nanousd(&Price { tiers: vec![tier] }), 270_000_000);
+        assert_eq!(view.cache_break_nanousd(&Price::plain(vec![tier])), 270_000_000);
     }
 }

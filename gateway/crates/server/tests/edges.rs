@@ -25,7 +25,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
             "translation",
         ],
     ),
-    ("python", &["metering", "protocols", "server", "snapshot"]),
+    ("python", &["metering", "protocols", "providers", "server", "snapshot"]),
 ];
 
 #[test]

@@ -180,7 +180,7 @@ impl Compiled {
 
     /// What a target costs; `None` when it must not be called for want of a price.
     #[must_use]
-    pub fn price_of<'a>(&'a self, target: &'a Target) -> Option<&'a Price> {
+    pub fn price_of<'a>(&'a self, target: &'a Target) -> Option<&'a Arc<Price>> {
         target.price.as_ref().or(self.snapshot.unknown_price.ceiling.as_ref())
     }
 
@@ -281,17 +281,18 @@ fn check_model(model: &Model, providers: &HashMap<String, ProviderIndex>) -> Res
 }
 
 fn check_price(place: &str, price: &Price) -> Result<(), SnapshotProblem> {
-    if price.tiers.is_empty() {
-        return Err(inconsistent(format!("{place}: a price needs at least one tier")));
+    let own = &price.service_tiers;
+    let others = [&own.batch, &own.flex, &own.priority, &own.fast];
+    for tiers in others.into_iter().flatten().chain([&price.tiers]) {
+        if tiers.is_empty() {
+            return Err(inconsistent(format!("{place}: a price needs at least one tier")));
+        }
+        let rises = tiers.is_sorted_by(|lower, upper| lower.above_input_tokens < upper.above_input_tokens);
+        if !rises {
+            return Err(inconsistent(format!("{place}: price tiers must rise")));
+        }
     }
-    let rises = price
-        .tiers
-        .is_sorted_by(|lower, upper| lower.above_input_tokens < upper.above_input_tokens);
-    if rises {
-        Ok(())
-    } else {
-        Err(inconsistent(format!("{place}: price tiers must rise")))
-    }
+    Ok(())
 }
 
 fn index_keys(keys: &[Key]) -> Result<HashMap<[u8; 32], Arc<Principal>>, SnapshotProblem> {

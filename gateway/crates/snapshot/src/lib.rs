@@ -15,8 +15,8 @@ pub use compiled::{Compiled, Principal, ProviderIndex};
 pub use keys::{KEY_PREFIX, KeyShape, key_digest, key_shape};
 pub use model::{
     Budget, BudgetWindow, Credential, CredentialKind, Key, Limits, Model, OnLimit, Price, PriceTier, Provider,
-    RevokedSession, SNAPSHOT_FORMAT, ScopeKind, SessionTokenKey, Snapshot, Step, Target, Timeouts, UnknownPrice,
-    UnknownPricePolicy,
+    RevokedSession, SNAPSHOT_FORMAT, ScopeKind, ServiceTierPrices, SessionTokenKey, Snapshot, Step, Target, Timeouts,
+    ToolFees, UnknownPrice, UnknownPricePolicy,
 };
 pub use problem::SnapshotProblem;
 pub use time::{DAY_S, Moment, civil_from_days, days_from_civil};

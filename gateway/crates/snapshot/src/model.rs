@@ -2,8 +2,9 @@
 //! unknown fields are ignored here.
 
 use std::fmt;
+use std::sync::Arc;
 
-use airside_protocols::Family;
+use airside_protocols::{Family, ServiceTier};
 use serde::{Deserialize, Serialize};
 
 use crate::time::Moment;
@@ -108,11 +109,71 @@ pub struct PriceTier {
     pub output: u64,
 }
 
-/// The tiers of one model, lowest first.
+/// Tiers for calls that are served more or less urgently than usual; `None` where the usual ones hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ServiceTierPrices {
+    /// Some time within a day.
+    pub batch: Option<Vec<PriceTier>>,
+    /// When there is room.
+    pub flex: Option<Vec<PriceTier>>,
+    /// Before others.
+    pub priority: Option<Vec<PriceTier>>,
+    /// With more machines at once.
+    pub fast: Option<Vec<PriceTier>>,
+}
+
+impl ServiceTierPrices {
+    /// The tiers of this service tier, if it has its own.
+    #[must_use]
+    pub fn of(&self, tier: ServiceTier) -> Option<&[PriceTier]> {
+        match tier {
+            ServiceTier::Standard => None,
+            ServiceTier::Batch => self.batch.as_deref(),
+            ServiceTier::Flex => self.flex.as_deref(),
+            ServiceTier::Priority => self.priority.as_deref(),
+            ServiceTier::Fast => self.fast.as_deref(),
+        }
+    }
+}
+
+/// Fees for tools that a provider runs by itself, in nano-dollars per thousand uses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ToolFees {
+    /// For searches of the web.
+    pub web_search: u64,
+    /// For searches of stored files.
+    pub file_search: u64,
+}
+
+/// What one model costs at one provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Price {
-    /// At least one.
+    /// By context size, lowest first; at least one.
     pub tiers: Vec<PriceTier>,
+    /// For calls of another service tier.
+    #[serde(default)]
+    pub service_tiers: ServiceTierPrices,
+    /// A call that names no service tier may be served as this one all the same, by the account's own setting.
+    #[serde(default)]
+    pub unasked_service_tier: Option<ServiceTier>,
+    /// For the provider's own tools.
+    #[serde(default)]
+    pub tool_fees: ToolFees,
+}
+
+impl Price {
+    /// A price that is the same for every service tier, and asks no fees.
+    #[must_use]
+    pub fn plain(tiers: Vec<PriceTier>) -> Self {
+        Self {
+            tiers,
+            service_tiers: ServiceTierPrices::default(),
+            unasked_service_tier: None,
+            tool_fees: ToolFees::default(),
+        }
+    }
 }
 
 /// One model at one provider.
@@ -124,7 +185,7 @@ pub struct Target {
     pub model: String,
     /// `None`: `UnknownPrice` decides.
     #[serde(default)]
-    pub price: Option<Price>,
+    pub price: Option<Arc<Price>>,
     /// Reserved for the answer when the request names no limit.
     #[serde(default = "default_output")]
     pub max_output_tokens: u64,
@@ -268,7 +329,7 @@ pub struct UnknownPrice {
     pub policy: UnknownPricePolicy,
     /// The price under `Ceiling`.
     #[serde(default)]
-    pub ceiling: Option<Price>,
+    pub ceiling: Option<Arc<Price>>,
 }
 
 impl Default for UnknownPrice {

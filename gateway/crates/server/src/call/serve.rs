@@ -184,6 +184,7 @@ async fn understood(
     let fields = scanned.map_err(|problem| Refusal::new(400, problem.code(), problem.to_string()))?;
     call.record.model = Some(shortened(&fields.model));
     call.record.stream = fields.stream;
+    call.asked_tier = fields.service_tier.unwrap_or_default();
     Ok((bytes, fields))
 }
 

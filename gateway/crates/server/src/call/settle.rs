@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use airside_journal::{Attempt, AttemptOutcome, ModelCall, Outcome, Ticket, Translation, UsageSource};
-use airside_metering::{CallBound, Hold, cost, estimate_input, estimate_output};
-use airside_protocols::{Family, FrontDoor, ObjectWriter, TokenUsage};
+use airside_metering::{CallBound, Hold, cost_of, estimate_input, estimate_output};
+use airside_protocols::{Consumption, Family, FrontDoor, ObjectWriter, ServiceTier, TokenUsage};
 use airside_providers::UsageTap;
 use airside_routing::{AnswerNote, Candidate, Place, SessionKey, Skipped};
 use airside_snapshot::{Price, Principal};
@@ -40,7 +40,9 @@ pub(crate) struct Call {
     hold: Hold,
     ticket: Option<Ticket>,
     /// Of the target that has the request; `None` while none has it.
-    price: Option<Price>,
+    price: Option<Arc<Price>>,
+    /// The service tier that was asked for, until the answer says another.
+    pub(crate) asked_tier: ServiceTier,
     waited: Duration,
     is_over: bool,
 }
@@ -84,6 +86,7 @@ impl Call {
             hold: Hold::default(),
             ticket: None,
             price: None,
+            asked_tier: ServiceTier::Standard,
             waited: Duration::ZERO,
             is_over: false,
         }
@@ -157,7 +160,7 @@ impl Call {
         self.record
             .attempts
             .push(Attempt::begun(Arc::clone(provider), model, now_us));
-        self.price = Some(candidate.price.clone());
+        self.price = Some(Arc::clone(candidate.price));
         self.family = candidate.family;
         self.usage = UsageTap::default();
         self.content_bytes = 0;
@@ -281,7 +284,7 @@ impl Call {
             let (usage, source) = self.counted();
             self.record.usage = usage;
             self.record.usage_source = source;
-            self.record.cost_nanousd = cost(&price, &usage);
+            self.record.cost_nanousd = self.priced(&price, usage);
             self.note_answer(usage);
         }
         let hold = std::mem::take(&mut self.hold);
@@ -314,6 +317,30 @@ impl Call {
             issued_thinking: usage.output > 0,
         };
         self.gateway.sessions.note_answer(session, note, Instant::now());
+    }
+
+    /// What these tokens and the provider's own tools cost, as the service tier that answered.
+    fn priced(&mut self, price: &Price, usage: TokenUsage) -> u64 {
+        let (tool_uses, fees) = (self.usage.tool_uses(), price.tool_fees);
+        let service_tier = self.usage.service_tier().unwrap_or(self.asked_tier);
+        if service_tier != ServiceTier::Standard {
+            self.record.service_tier = Some(service_tier.name().to_owned());
+        }
+        for (tool, uses, fee) in [
+            ("web_search", tool_uses.web_searches, fees.web_search),
+            ("file_search", tool_uses.file_searches, fees.file_search),
+        ] {
+            if uses > 0 {
+                self.record
+                    .note_server_tool(tool, uses, uses.saturating_mul(fee).div_ceil(1_000));
+            }
+        }
+        let consumed = Consumption {
+            usage,
+            tool_uses,
+            service_tier,
+        };
+        cost_of(price, &consumed)
     }
 
     /// The provider's count where it is whole; else the more of what it said and what was seen.
