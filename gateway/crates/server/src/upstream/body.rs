@@ -23,6 +23,16 @@ impl OutBody {
         Self::new([body, Bytes::new(), Bytes::new()])
     }
 
+    /// How long it is.
+    pub(crate) fn bytes(&self) -> usize {
+        self.pieces.iter().map(Bytes::len).sum()
+    }
+
+    /// The pieces, in order.
+    pub(crate) fn into_pieces(self) -> [Bytes; 3] {
+        self.pieces
+    }
+
     fn rest(&self) -> &[Bytes] {
         self.pieces.get(self.next..).unwrap_or_default()
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use airside_providers::Endpoint;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
@@ -21,7 +21,8 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::task::TaskTracker;
 
 use super::body::OutBody;
-use super::pool::{Http1, Http2};
+use super::http1::Http1;
+use super::pool::Http2;
 
 /// Window sizes that let a fast provider fill the pipe; one stream holds at most this much unread.
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -70,7 +71,7 @@ impl Connector {
         let tcp = connect_tcp(&endpoint.host, endpoint.port).await?;
         tcp.set_nodelay(true)?;
         if !endpoint.is_tls {
-            return http1(Wire::Plain(tcp)).await;
+            return Ok(http1(Wire::Plain(tcp)));
         }
         let connector = self
             .tls
@@ -82,7 +83,7 @@ impl Connector {
         if tls.get_ref().1.alpn_protocol() == Some(b"h2") {
             return http2(tls, tasks).await;
         }
-        http1(Wire::Tls(Box::new(tls))).await
+        Ok(http1(Wire::Tls(Box::new(tls))))
     }
 
     fn tls_connector(&self) -> Result<TlsConnector, String> {
@@ -110,10 +111,8 @@ async fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     Err(last)
 }
 
-async fn http1(wire: Wire) -> io::Result<Connection> {
-    let handshake = http1::Builder::new().handshake::<_, OutBody>(TokioIo::new(wire)).await;
-    let (sender, driver) = handshake.map_err(io::Error::other)?;
-    Ok(Connection::Http1(Box::new(Http1 { sender, driver })))
+fn http1(wire: Wire) -> Connection {
+    Connection::Http1(Box::new(Http1::new(wire)))
 }
 
 async fn http2(tls: TlsStream<TcpStream>, tasks: &TaskTracker) -> io::Result<Connection> {

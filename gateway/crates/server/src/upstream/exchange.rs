@@ -3,20 +3,22 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use airside_providers::Endpoint;
 use bytes::Bytes;
-use http::header::{HOST, HeaderValue};
-use http::{HeaderMap, Method, Request, Response, Uri, Version};
+use http::header::HeaderValue;
+use http::{HeaderMap, Method, Request, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
 
 use super::body::OutBody;
 use super::connect::{Connection, Connector};
-use super::pool::{Http1, Http2, Pool};
+use super::framing::Framing;
+use super::http1::{self, Http1, NoHead};
+use super::pool::{Http2, Pool};
 
 /// Where a request goes and how long it may take.
 #[derive(Debug)]
@@ -51,70 +53,81 @@ pub(crate) struct Answer {
 
 /// The body of an answer. Dropping it before its end closes the connection, or resets the stream of a shared one.
 #[derive(Debug)]
-pub(crate) struct AnswerBody {
-    incoming: Incoming,
+pub(crate) enum AnswerBody {
+    /// Over a connection of its own.
+    Http1(Http1Body),
+    /// Over a shared one.
+    Http2(Incoming),
+}
+
+/// A body that comes over a connection of its own.
+#[derive(Debug)]
+pub(crate) struct Http1Body {
     connection: Option<Box<Http1>>,
+    framing: Framing,
+    keeps: bool,
     home: Arc<Pool>,
     origin: Arc<str>,
+}
+
+impl Http1Body {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyFault>>> {
+        let Some(connection) = &mut self.connection else {
+            return Poll::Ready(None);
+        };
+        let chunk = ready!(connection.poll_body(cx, &mut self.framing));
+        match &chunk {
+            Some(Ok(_)) if !self.framing.is_over() => {}
+            Some(Err(_)) => {
+                // Whatever it says from now on belongs to a broken answer.
+                self.connection = None;
+                return Poll::Ready(Some(Err(BodyFault)));
+            }
+            Some(Ok(_)) | None => self.keep_connection(),
+        }
+        Poll::Ready(chunk.map(|bytes| bytes.map_err(|_| BodyFault)))
+    }
+
+    /// The answer is over: the connection is free for the next one.
+    fn keep_connection(&mut self) {
+        self.framing = Framing::OVER;
+        if let Some(connection) = self.connection.take().filter(|_| self.keeps) {
+            self.home.put(&self.origin, connection);
+        }
+    }
 }
 
 impl AnswerBody {
     /// The next bytes; `None` at the proper end.
     pub(crate) async fn chunk(&mut self) -> Option<Result<Bytes, BodyFault>> {
-        poll_fn(|cx| self.poll_chunk(cx)).await
-    }
-
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyFault>>> {
-        // Asking the body first tells the connection that more is wanted; driving it then brings it.
-        let asked = self.poll_incoming(cx);
-        if asked.is_ready() {
-            return asked;
-        }
-        let Some(connection) = &mut self.connection else {
-            return Poll::Pending;
-        };
-        let lives = connection.drive(cx);
-        if !lives {
-            self.connection = None;
-        }
-        match self.poll_incoming(cx) {
-            Poll::Pending if !lives => Poll::Ready(Some(Err(BodyFault))),
-            polled => polled,
-        }
-    }
-
-    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyFault>>> {
-        loop {
-            match Pin::new(&mut self.incoming).poll_frame(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Some(Ok(frame))) => {
-                    if let Ok(data) = frame.into_data() {
-                        if self.incoming.is_end_stream() {
-                            self.keep_connection(cx);
-                        }
-                        return Poll::Ready(Some(Ok(data)));
-                    }
-                    // Trailers say nothing that is passed on.
-                }
-                Poll::Ready(Some(Err(_))) => return Poll::Ready(Some(Err(BodyFault))),
-                Poll::Ready(None) => {
-                    self.keep_connection(cx);
-                    return Poll::Ready(None);
-                }
-            }
-        }
-    }
-
-    /// The answer is over: the connection is free for the next one.
-    fn keep_connection(&mut self, cx: &mut Context<'_>) {
-        if let Some(connection) = self.connection.take() {
-            self.home.put(&self.origin, connection, cx);
-        }
+        poll_fn(|cx| match self {
+            Self::Http1(body) => body.poll_chunk(cx),
+            Self::Http2(incoming) => poll_incoming(incoming, cx),
+        })
+        .await
     }
 
     /// True when nothing more will come.
     pub(crate) fn is_over(&self) -> bool {
-        self.incoming.is_end_stream()
+        match self {
+            Self::Http1(body) => body.framing.is_over(),
+            Self::Http2(incoming) => incoming.is_end_stream(),
+        }
+    }
+}
+
+fn poll_incoming(incoming: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyFault>>> {
+    loop {
+        match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Poll::Ready(Some(Ok(data)));
+                }
+                // Trailers say nothing that is passed on.
+            }
+            Some(Err(_)) => return Poll::Ready(Some(Err(BodyFault))),
+            None => return Poll::Ready(None),
+        }
     }
 }
 
@@ -145,21 +158,23 @@ pub(crate) async fn send(
     to: &Destination<'_>,
     message: impl Fn() -> Message,
 ) -> Result<Answer, SendFault> {
-    let kept = poll_fn(|cx| Poll::Ready(way.pool.take(to.origin, cx))).await;
-    let over_kept = if let Some(connection) = kept {
-        let request = http1_request(to, message());
-        Some(within(to.first_byte, over_http1(connection, request, way.pool, to.origin)).await)
+    if let Some(connection) = way.pool.take(to.origin) {
+        let asked = over_http1(connection, to, message(), way.pool);
+        match tokio::time::timeout(to.first_byte, asked).await {
+            Err(_) => return Err(SendFault::Timeout),
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(NoHead::Broken)) => return Err(SendFault::Connect),
+            Ok(Err(NoHead::Unanswered)) => {}
+        }
     } else if let Some(shared) = way.pool.shared(to.origin) {
         let request = http2_request(to, message())?;
-        Some(within(to.first_byte, over_http2(shared, request, way.pool, to.origin)).await)
-    } else {
-        None
-    };
-    match over_kept {
-        // Boxed: the rare way is by far the larger future.
-        None | Some(Err(SendFault::Connect)) => Box::pin(over_fresh(way, to, message())).await,
-        Some(answered) => answered,
+        match within(to.first_byte, over_http2(shared, request)).await {
+            Err(SendFault::Connect) => {}
+            answered => return answered,
+        }
     }
+    // Boxed: the rare way is by far the larger future.
+    Box::pin(over_fresh(way, to, message())).await
 }
 
 async fn over_fresh(way: Way<'_>, to: &Destination<'_>, message: Message) -> Result<Answer, SendFault> {
@@ -171,13 +186,13 @@ async fn over_fresh(way: Way<'_>, to: &Destination<'_>, message: Message) -> Res
     };
     match within(to.connect, connecting).await? {
         Connection::Http1(connection) => {
-            let request = http1_request(to, message);
-            within(to.first_byte, over_http1(connection, request, way.pool, to.origin)).await
+            let asked = over_http1(connection, to, message, way.pool);
+            within(to.first_byte, async { asked.await.map_err(|_| SendFault::Connect) }).await
         }
         Connection::Http2(sender) => {
             way.pool.share(to.origin, sender.clone());
             let request = http2_request(to, message)?;
-            within(to.first_byte, over_http2(sender, request, way.pool, to.origin)).await
+            within(to.first_byte, over_http2(sender, request)).await
         }
     }
 }
@@ -186,15 +201,6 @@ async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, SendFau
     tokio::time::timeout(limit, work)
         .await
         .unwrap_or(Err(SendFault::Timeout))
-}
-
-fn http1_request(to: &Destination<'_>, message: Message) -> Request<OutBody> {
-    let mut request = Request::new(message.body);
-    *request.method_mut() = message.method;
-    *request.uri_mut() = message.path;
-    *request.headers_mut() = message.headers;
-    request.headers_mut().insert(HOST, to.host.clone());
-    request
 }
 
 fn http2_request(to: &Destination<'_>, message: Message) -> Result<Request<OutBody>, SendFault> {
@@ -210,51 +216,42 @@ fn http2_request(to: &Destination<'_>, message: Message) -> Result<Request<OutBo
 
 async fn over_http1(
     mut connection: Box<Http1>,
-    request: Request<OutBody>,
+    to: &Destination<'_>,
+    message: Message,
     home: &Arc<Pool>,
-    origin: &Arc<str>,
-) -> Result<Answer, SendFault> {
-    let mut answer = std::pin::pin!(connection.sender.send_request(request));
-    let driver = &mut connection.driver;
-    let mut lives = true;
-    let answered = poll_fn(|cx| {
-        lives = lives && Pin::new(&mut *driver).poll(cx).is_pending();
-        answer.as_mut().poll(cx)
+) -> Result<Answer, NoHead> {
+    let request = http1::Request {
+        method: &message.method,
+        path: &message.path,
+        host: to.host,
+        headers: &message.headers,
+        body: message.body,
+    };
+    let head = connection.ask(request).await?;
+    let mut body = Http1Body {
+        connection: Some(connection),
+        framing: head.framing,
+        keeps: head.keeps,
+        home: Arc::clone(home),
+        origin: Arc::clone(to.origin),
+    };
+    if body.framing.is_over() {
+        body.keep_connection();
+    }
+    Ok(Answer {
+        status: head.status,
+        headers: head.headers,
+        body: AnswerBody::Http1(body),
     })
-    .await;
-    let response = answered.map_err(|_| SendFault::Connect)?;
-    // A connection that is over has handed all it read to the body.
-    let connection = lives.then_some(connection);
-    Ok(received(response, connection, home, origin))
 }
 
-async fn over_http2(
-    mut sender: Http2,
-    request: Request<OutBody>,
-    home: &Arc<Pool>,
-    origin: &Arc<str>,
-) -> Result<Answer, SendFault> {
+async fn over_http2(mut sender: Http2, request: Request<OutBody>) -> Result<Answer, SendFault> {
     sender.ready().await.map_err(|_| SendFault::Connect)?;
     let response = sender.send_request(request).await.map_err(|_| SendFault::Connect)?;
-    Ok(received(response, None, home, origin))
-}
-
-fn received(
-    response: Response<Incoming>,
-    connection: Option<Box<Http1>>,
-    home: &Arc<Pool>,
-    origin: &Arc<str>,
-) -> Answer {
     let (head, incoming) = response.into_parts();
-    let body = AnswerBody {
-        incoming,
-        connection,
-        home: Arc::clone(home),
-        origin: Arc::clone(origin),
-    };
-    Answer {
+    Ok(Answer {
         status: head.status.as_u16(),
         headers: head.headers,
-        body,
-    }
+        body: AnswerBody::Http2(incoming),
+    })
 }

@@ -3,9 +3,12 @@
 //! An HTTP/1.1 connection is driven by the call that uses it, in that call's own task: no hop to another task lies
 //! between a byte that arrives and the caller it is for, and a call that is dropped closes its connection at once.
 
+mod answer_head;
 mod body;
 mod connect;
 mod exchange;
+mod framing;
+mod http1;
 mod pool;
 
 pub(crate) use body::OutBody;

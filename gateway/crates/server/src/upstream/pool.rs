@@ -1,43 +1,20 @@
 //! Connections kept between calls, per worker, so that taking one never waits for another thread.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::http2;
 
 use super::body::OutBody;
-use super::connect::Wire;
+use super::http1::Http1;
 
 /// Kept at most, to one origin.
 const MOST_IDLE: usize = 512;
 const LONGEST_IDLE: Duration = Duration::from_secs(50);
 
-/// A connection that carries one call at a time, and is driven by it.
-pub(crate) struct Http1 {
-    pub(crate) sender: http1::SendRequest<OutBody>,
-    pub(crate) driver: http1::Connection<TokioIo<Wire>, OutBody>,
-}
-
-impl fmt::Debug for Http1 {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Http1").finish_non_exhaustive()
-    }
-}
-
 /// A connection that many calls share.
 pub(crate) type Http2 = http2::SendRequest<OutBody>;
-
-impl Http1 {
-    /// Let the connection do what it can. True while it lives.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> bool {
-        Pin::new(&mut self.driver).poll(cx).is_pending()
-    }
-}
 
 #[derive(Debug)]
 struct Idle {
@@ -63,20 +40,19 @@ impl Pool {
     }
 
     /// The connection to this origin that was used last and still lives.
-    pub(crate) fn take(&self, origin: &str, cx: &mut Context<'_>) -> Option<Box<Http1>> {
+    pub(crate) fn take(&self, origin: &str) -> Option<Box<Http1>> {
         loop {
             let mut idle = self.kept().idle.get_mut(origin)?.pop()?;
             // The provider may have closed it meanwhile: one look at the socket tells.
-            if idle.since.elapsed() < LONGEST_IDLE && idle.connection.drive(cx) && idle.connection.sender.is_ready() {
+            if idle.since.elapsed() < LONGEST_IDLE && idle.connection.is_quiet() {
                 return Some(idle.connection);
             }
         }
     }
 
     /// Keep a connection for the next call, if it can take one.
-    pub(crate) fn put(&self, origin: &Arc<str>, mut connection: Box<Http1>, cx: &mut Context<'_>) {
-        let is_ready = connection.drive(cx) && matches!(connection.sender.poll_ready(cx), Poll::Ready(Ok(())));
-        if !is_ready {
+    pub(crate) fn put(&self, origin: &Arc<str>, mut connection: Box<Http1>) {
+        if !connection.can_follow() {
             return;
         }
         let mut kept = self.kept();
