@@ -2,12 +2,14 @@
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use http::Response;
 use serde_json::json;
 
 use crate::call::AnswerStream;
 use crate::gateway::Gateway;
+use crate::metrics::Text;
 use crate::reply;
 
 /// 200 when calls can be served, else 503; the reasons either way.
@@ -45,14 +47,31 @@ pub(crate) fn readiness(gateway: &Gateway) -> Response<AnswerStream> {
 
 /// Prometheus text.
 pub(crate) fn metrics(gateway: &Gateway) -> String {
-    let spool = gateway.spool.state();
-    gateway.metrics.text(&[
-        (
-            "snapshot_version",
-            gateway.active().map_or(0, |active| active.compiled.snapshot.version),
-        ),
+    let mut out = Text::default();
+    gateway.metrics.write(&mut out);
+    let (spool, active) = (gateway.spool.state(), gateway.active());
+    out.begin("provider_cooling");
+    let now = Instant::now();
+    for provider in active.iter().flat_map(|active| &active.providers) {
+        let is_cooling = u64::from(gateway.cooldowns.is_cooling(&provider.name, now));
+        out.sample(
+            "provider_cooling",
+            "",
+            &[("provider", &provider.name)],
+            None,
+            is_cooling,
+        );
+    }
+    let version = active.as_ref().map_or(0, |active| active.compiled.snapshot.version);
+    for (name, value) in [
+        ("leased_scopes", gateway.ledger.known_scopes().len() as u64),
+        ("snapshot_version", version),
         ("journal_sequence", spool.sequence),
         ("journal_acknowledged", spool.acknowledged),
         ("journal_bytes", spool.bytes),
-    ])
+        ("journal_unfinished", spool.unfinished as u64),
+    ] {
+        out.single(name, value);
+    }
+    out.finish()
 }

@@ -7,8 +7,9 @@ use airside_protocols::{Address, ArrayFraming, FrontDoor};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::unfold;
+use http_body::Frame;
 
-use super::stream::AnswerStream;
+use super::stream::{AnswerStream, Chunks};
 
 /// True if a stream at this address is to be an array.
 pub(crate) fn wants_array(address: &Address, query: Option<&str>) -> bool {
@@ -25,20 +26,35 @@ pub(crate) fn as_array(answer: AnswerStream) -> AnswerStream {
     let AnswerStream::Chunks(chunks) = answer else {
         return answer;
     };
-    let start = Some((chunks, ArrayFraming::default()));
+    let start = State::Open(chunks, ArrayFraming::default());
     AnswerStream::chunks(unfold(start, |state| async move {
-        let (mut chunks, mut framing) = state?;
+        let (mut chunks, mut framing) = match state {
+            State::Open(chunks, framing) => (chunks, framing),
+            State::Last(frame) => return Some((Ok(frame), State::Over)),
+            State::Over => return None,
+        };
         loop {
-            match chunks.next().await {
-                Some(Ok(block)) => {
+            let end = || Ok(Frame::data(Bytes::from_static(framing.end())));
+            match chunks.next().await.map(|frame| frame.map(Frame::into_data)) {
+                Some(Ok(Ok(block))) => {
                     let elements = framing.elements(&block);
                     if !elements.is_empty() {
-                        return Some((Ok(Bytes::from(elements)), Some((chunks, framing))));
+                        let frame = Frame::data(Bytes::from(elements));
+                        return Some((Ok(frame), State::Open(chunks, framing)));
                     }
                 }
-                Some(Err(aborted)) => return Some((Err(aborted), None)),
-                None => return Some((Ok(Bytes::from_static(framing.end())), None)),
+                Some(Ok(Err(trailers))) => return Some((end(), State::Last(trailers))),
+                Some(Err(aborted)) => return Some((Err(aborted), State::Over)),
+                None => return Some((end(), State::Over)),
             }
         }
     }))
+}
+
+/// Where an array stands.
+enum State {
+    Open(Chunks, ArrayFraming),
+    /// It is closed; this follows it.
+    Last(Frame<Bytes>),
+    Over,
 }

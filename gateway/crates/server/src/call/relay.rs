@@ -12,10 +12,12 @@ use airside_providers::Kind;
 use airside_translation::AnswerTranslator;
 use bytes::Bytes;
 use futures_util::stream::unfold;
+use http_body::Frame;
 
 use super::hold::{MOST_COPIED, Start, joined};
 use super::settle::Call;
 use super::stream::{Aborted, AnswerStream};
+use super::told::trailers;
 use crate::upstream::{AnswerBody, BodyFault};
 
 /// How long a provider may take to close a stream whose last event it has sent.
@@ -68,8 +70,8 @@ pub(crate) fn relay(start: Start, call: Box<Call>, idle: Duration) -> AnswerStre
         handed_over: None,
     };
     AnswerStream::chunks(unfold(Box::new(relay), |mut relay| async move {
-        let chunk = relay.next().await?;
-        Some((chunk, relay))
+        let frame = relay.next_frame().await?;
+        Some((frame, relay))
     }))
 }
 
@@ -98,6 +100,16 @@ struct Relay {
 }
 
 impl Relay {
+    /// The next bytes, and behind the last ones of a stream what is only known then, for a caller that takes it.
+    async fn next_frame(&mut self) -> Option<Result<Frame<Bytes>, Aborted>> {
+        if let Some(chunk) = self.next().await {
+            return Some(chunk.map(Frame::data));
+        }
+        let takes_trailers = std::mem::take(&mut self.call.takes_trailers);
+        let has_trailers = takes_trailers && matches!(self.shape, Shape::Events { .. });
+        has_trailers.then(|| Ok(Frame::trailers(trailers(&self.call.record))))
+    }
+
     async fn next(&mut self) -> Option<Result<Bytes, Aborted>> {
         if let Some(moment) = self.handed_over.take() {
             self.call.waited_since(moment);

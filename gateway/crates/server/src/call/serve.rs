@@ -24,10 +24,12 @@ use super::relay::relay;
 use super::route::route;
 use super::settle::Call;
 use super::stream::AnswerStream;
+use super::told::{announce_cost, tell, tell_cost};
 use crate::authenticate::{Caller, authenticate};
 use crate::body::{RequestBody, check_framing};
 use crate::gateway::{Gateway, Worker};
-use crate::reply::{CALL_ID_HEADER, Refusal};
+use crate::metrics::Alias;
+use crate::reply::Refusal;
 
 /// A request for a model, before anything of it was looked at.
 #[derive(Debug)]
@@ -61,29 +63,21 @@ pub(crate) async fn serve(worker: &Worker, mut arrived: Arrived) -> Response<Ans
     ));
     let is_array = wants_array(&arrived.address, arrived.head.uri.query());
     let prepared = prepare(worker, &mut call, &caller, arrived).await;
-    match prepared {
-        Ok(answered) => respond(call, answered, is_array),
-        Err(Stopped::Refused(refusal)) => {
-            call.end_with_error(Outcome::Refused, refusal.status, refusal.code);
-            refusal.into_response(family, &call.record.call_id)
-        }
-        Err(Stopped::Unanswered(NoAnswer::Ours(refusal))) => {
-            call.end_with_error(Outcome::Failed, refusal.status, refusal.code);
-            refusal.into_response(family, &call.record.call_id)
-        }
+    let (outcome, refusal) = match prepared {
+        Ok(answered) => return respond(call, answered, is_array),
         Err(Stopped::Unanswered(NoAnswer::Theirs(word))) => {
             call.record.status = word.status;
             call.record.bytes_out = word.body.len() as u64;
             call.end(Outcome::Failed);
-            theirs(
-                word.status,
-                word.headers,
-                AnswerStream::whole(word.body),
-                &call.record.call_id,
-                false,
-            )
+            return theirs(&call, word.status, word.headers, false).map(|()| AnswerStream::whole(word.body));
         }
-    }
+        Err(Stopped::Refused(refusal)) => (Outcome::Refused, refusal),
+        Err(Stopped::Unanswered(NoAnswer::Ours(refusal))) => (Outcome::Failed, refusal),
+    };
+    call.end_with_error(outcome, refusal.status, refusal.code);
+    let mut response = refusal.into_response(family, &call.record.call_id);
+    tell(response.headers_mut(), &call);
+    response
 }
 
 /// Who calls, if the gateway takes calls at all.
@@ -130,6 +124,9 @@ async fn prepare(worker: &Worker, call: &mut Call, caller: &Caller, arrived: Arr
         active.compiled.snapshot.limits.max_body_bytes,
     )
     .await?;
+    if active.compiled.model(&fields.model).is_some() {
+        call.alias = Alias::Configured;
+    }
     let mut plan = route(&worker.gateway, active, &caller.principal, door, &fields.model)?;
     if !door.is_billed() {
         plan.candidates.truncate(1);
@@ -183,7 +180,7 @@ async fn understood(
     let scanned = scan_request(&bytes, address);
     let fields = scanned.map_err(|problem| Refusal::new(400, problem.code(), problem.to_string()))?;
     call.record.model = Some(shortened(&fields.model));
-    call.record.stream = fields.stream;
+    call.streams(fields.stream);
     call.asked_tier = fields.service_tier.unwrap_or_default();
     Ok((bytes, fields))
 }
@@ -231,38 +228,39 @@ fn open(worker: &Worker, call: &mut Call, bound: &CallBound, plan: &Plan<'_>) ->
     })
 }
 
-fn respond(call: Box<Call>, mut answered: Answered, is_array: bool) -> Response<AnswerStream> {
-    let call_id = call.record.call_id.clone();
+fn respond(call: Box<Call>, answered: Answered, is_array: bool) -> Response<AnswerStream> {
     let keeps_length = matches!(answered.start, Start::Plain { .. });
     let is_array = is_array && matches!(answered.start, Start::Events { .. });
-    let mut body = relay(answered.start, call, answered.idle);
-    if is_array {
-        body = as_array(body);
-        answered
-            .headers
-            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut response = theirs(&call, answered.status, answered.headers, keeps_length);
+    let headers = response.headers_mut();
+    match &answered.start {
+        Start::Whole(_) => {
+            if let Some(nanousd) = call.cost_so_far() {
+                tell_cost(headers, nanousd);
+            }
+        }
+        Start::Events { .. } if call.takes_trailers => announce_cost(headers),
+        _ => {}
     }
-    theirs(answered.status, answered.headers, body, &call_id, keeps_length)
+    if is_array {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    response.map(|()| {
+        let body = relay(answered.start, call, answered.idle);
+        if is_array { as_array(body) } else { body }
+    })
 }
 
-/// A provider's answer as the caller sees it.
-fn theirs(
-    status: u16,
-    mut headers: HeaderMap,
-    body: AnswerStream,
-    call_id: &str,
-    keeps_length: bool,
-) -> Response<AnswerStream> {
+/// The head of a provider's answer as the caller sees it.
+fn theirs(call: &Call, status: u16, mut headers: HeaderMap, keeps_length: bool) -> Response<()> {
     if !keeps_length {
         headers.remove(CONTENT_LENGTH);
     }
     headers
         .entry(CONTENT_TYPE)
         .or_insert(HeaderValue::from_static("application/json"));
-    if let Ok(value) = HeaderValue::from_str(call_id) {
-        headers.insert(CALL_ID_HEADER, value);
-    }
-    let mut response = Response::new(body);
+    tell(&mut headers, call);
+    let mut response = Response::new(());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     *response.headers_mut() = headers;
     response

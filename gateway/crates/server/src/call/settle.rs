@@ -18,8 +18,10 @@ use http::header::HeaderMap;
 use serde_json::json;
 
 use super::identity::{identity, trace_id};
+use super::told::takes_trailers;
 use crate::gateway::Gateway;
 use crate::log::Level;
+use crate::metrics::Alias;
 
 /// One call under way.
 #[derive(Debug)]
@@ -36,6 +38,10 @@ pub(crate) struct Call {
     pub(crate) is_answer_whole: bool,
     /// Which thread of which session it belongs to, where that can be told.
     pub(crate) session: Option<SessionKey>,
+    /// How the alias it asks for is counted.
+    pub(crate) alias: Alias,
+    /// The caller takes what is known only at the end of a stream.
+    pub(crate) takes_trailers: bool,
     started: Instant,
     hold: Hold,
     ticket: Option<Ticket>,
@@ -82,6 +88,8 @@ impl Call {
             content_bytes: 0,
             is_answer_whole: false,
             session: None,
+            alias: Alias::Other,
+            takes_trailers: takes_trailers(headers),
             started,
             hold: Hold::default(),
             ticket: None,
@@ -97,14 +105,33 @@ impl Call {
         u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
+    /// Microseconds of those in which the gateway was at work itself.
+    pub(crate) fn gateway_us(&self) -> u64 {
+        let waited_us = u64::try_from(self.waited.as_micros()).unwrap_or(u64::MAX);
+        self.elapsed_us().saturating_sub(waited_us)
+    }
+
     /// Time that went by without the gateway doing anything.
     pub(crate) fn waited_since(&mut self, moment: Instant) {
         self.waited += moment.elapsed();
     }
 
+    /// Enter whether a stream is asked for.
+    pub(crate) fn streams(&mut self, is_stream: bool) {
+        self.record.stream = is_stream;
+        self.gateway
+            .metrics
+            .streams_in_flight
+            .fetch_add(u64::from(is_stream), Ordering::Relaxed);
+    }
+
     /// Enter what was reserved.
     pub(crate) fn holds(&mut self, hold: Hold) {
         self.record.hold_nanousd = hold.nanousd();
+        self.gateway
+            .metrics
+            .held_nanousd
+            .fetch_add(hold.nanousd(), Ordering::Relaxed);
         self.hold = hold;
         self.record.timings.admitted_us = self.elapsed_us();
     }
@@ -266,14 +293,23 @@ impl Call {
         }
         self.bill(outcome);
         self.record.timings.total_us = now_us;
-        let waited_us = u64::try_from(self.waited.as_micros()).unwrap_or(u64::MAX);
-        self.record.timings.gateway_us = now_us.saturating_sub(waited_us);
+        self.record.timings.gateway_us = self.gateway_us();
         self.record.timings.spread_over(self.record.usage.output);
         self.write_record();
-        self.gateway.metrics.count(self.door, &self.record);
-        self.gateway.metrics.in_flight.fetch_sub(1, Ordering::Relaxed);
+        let metrics = &self.gateway.metrics;
+        metrics.count(self.door, &self.record, self.alias);
+        metrics.in_flight.fetch_sub(1, Ordering::Relaxed);
+        metrics
+            .streams_in_flight
+            .fetch_sub(u64::from(self.record.stream), Ordering::Relaxed);
         self.gateway.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.log();
+    }
+
+    /// What the answer costs by what was counted so far; `None` where no provider has the call or nothing is billed.
+    pub(crate) fn cost_so_far(&self) -> Option<u64> {
+        let price = self.price.as_ref().filter(|_| self.door.is_billed())?;
+        Some(cost_of(price, &self.consumed(self.counted().0)))
     }
 
     /// Turn the hold into the true cost.
@@ -294,6 +330,10 @@ impl Call {
                                 "cost_nanousd": self.record.cost_nanousd});
             self.gateway.log.warn("hold_exceeded", fields);
         }
+        self.gateway
+            .metrics
+            .held_nanousd
+            .fetch_sub(hold.nanousd(), Ordering::Relaxed);
         self.record.charges = self.gateway.ledger.settle(hold, self.record.cost_nanousd);
     }
 
@@ -321,26 +361,28 @@ impl Call {
 
     /// What these tokens and the provider's own tools cost, as the service tier that answered.
     fn priced(&mut self, price: &Price, usage: TokenUsage) -> u64 {
-        let (tool_uses, fees) = (self.usage.tool_uses(), price.tool_fees);
-        let service_tier = self.usage.service_tier().unwrap_or(self.asked_tier);
-        if service_tier != ServiceTier::Standard {
-            self.record.service_tier = Some(service_tier.name().to_owned());
+        let (consumed, fees) = (self.consumed(usage), price.tool_fees);
+        if consumed.service_tier != ServiceTier::Standard {
+            self.record.service_tier = Some(consumed.service_tier.name().to_owned());
         }
         for (tool, uses, fee) in [
-            ("web_search", tool_uses.web_searches, fees.web_search),
-            ("file_search", tool_uses.file_searches, fees.file_search),
+            ("web_search", consumed.tool_uses.web_searches, fees.web_search),
+            ("file_search", consumed.tool_uses.file_searches, fees.file_search),
         ] {
             if uses > 0 {
                 self.record
                     .note_server_tool(tool, uses, uses.saturating_mul(fee).div_ceil(1_000));
             }
         }
-        let consumed = Consumption {
-            usage,
-            tool_uses,
-            service_tier,
-        };
         cost_of(price, &consumed)
+    }
+
+    fn consumed(&self, usage: TokenUsage) -> Consumption {
+        Consumption {
+            usage,
+            tool_uses: self.usage.tool_uses(),
+            service_tier: self.usage.service_tier().unwrap_or(self.asked_tier),
+        }
     }
 
     /// The provider's count where it is whole; else the more of what it said and what was seen.

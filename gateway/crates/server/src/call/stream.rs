@@ -22,7 +22,8 @@ impl fmt::Display for Aborted {
 
 impl std::error::Error for Aborted {}
 
-type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Aborted>> + Send>>;
+/// What a relay gives, frame by frame.
+pub(crate) type Chunks = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Aborted>> + Send>>;
 
 /// A response body.
 pub(crate) enum AnswerStream {
@@ -59,7 +60,7 @@ impl AnswerStream {
     }
 
     /// A relay.
-    pub(crate) fn chunks(chunks: impl Stream<Item = Result<Bytes, Aborted>> + Send + 'static) -> Self {
+    pub(crate) fn chunks(chunks: impl Stream<Item = Result<Frame<Bytes>, Aborted>> + Send + 'static) -> Self {
         Self::Chunks(Box::pin(chunks))
     }
 }
@@ -81,10 +82,7 @@ impl Body for AnswerStream {
                         .map(|bytes| Ok(Frame::data(bytes))),
                 )
             }
-            Self::Chunks(chunks) => chunks
-                .as_mut()
-                .poll_next(cx)
-                .map(|chunk| chunk.map(|chunk| chunk.map(Frame::data))),
+            Self::Chunks(chunks) => chunks.as_mut().poll_next(cx),
         }
     }
 

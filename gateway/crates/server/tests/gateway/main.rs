@@ -18,3 +18,4 @@ mod provider;
 mod sockets;
 mod streams;
 mod tls;
+mod told;

@@ -1,0 +1,144 @@
+//! What a response says of its call, in headers of our own: where it went, why, what was left out and what it cost.
+
+use airside_journal::{AttemptOutcome, ModelCall, Translation};
+use http::header::{HeaderMap, HeaderName, HeaderValue, TE, TRAILER};
+
+use super::settle::Call;
+use crate::reply::tell_id;
+
+const MODEL: HeaderName = HeaderName::from_static("x-airside-model");
+const PROVIDER: HeaderName = HeaderName::from_static("x-airside-provider");
+const ROUTE: HeaderName = HeaderName::from_static("x-airside-route");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-airside-attempts");
+const DROPPED: HeaderName = HeaderName::from_static("x-airside-dropped");
+const OVERHEAD: HeaderName = HeaderName::from_static("x-airside-overhead-ms");
+const COST: HeaderName = HeaderName::from_static("x-airside-cost-usd");
+const COST_NAME: HeaderValue = HeaderValue::from_static("x-airside-cost-usd");
+
+/// Longest value of a header of ours.
+const MOST_BYTES: usize = 400;
+
+/// Say of a call what is known when its answer begins.
+pub(crate) fn tell(headers: &mut HeaderMap, call: &Call) {
+    let record = &call.record;
+    tell_id(headers, &record.call_id);
+    if let Some(model) = &record.provider_model {
+        headers.insert(MODEL, sanitised(model));
+    }
+    if let Some(provider) = &record.provider {
+        headers.insert(PROVIDER, sanitised(provider));
+    }
+    if let Some(route) = route_of(record) {
+        headers.insert(ROUTE, sanitised(&route));
+    }
+    let asked = record
+        .attempts
+        .iter()
+        .filter(|attempt| attempt.outcome != AttemptOutcome::Skipped);
+    headers.insert(ATTEMPTS, HeaderValue::from(asked.count()));
+    let dropped: Vec<&str> = record.translation.iter().flat_map(Translation::losses).collect();
+    if !dropped.is_empty() {
+        headers.insert(DROPPED, sanitised(&dropped.join(",")));
+    }
+    let overhead_us = call.gateway_us();
+    let overhead = format!("{}.{:03}", overhead_us / 1_000, overhead_us % 1_000);
+    headers.insert(OVERHEAD, sanitised(&overhead));
+}
+
+/// Say what a call costs whose answer is there whole.
+pub(crate) fn tell_cost(headers: &mut HeaderMap, nanousd: u64) {
+    headers.insert(COST, sanitised(&usd(nanousd)));
+}
+
+/// True for a caller that takes what is known only at the end of a stream (RFC 9110, 6.5.1 and 10.1.4).
+pub(crate) fn takes_trailers(caller: &HeaderMap) -> bool {
+    let values = caller.get_all(TE).iter().filter_map(|value| value.to_str().ok());
+    let mut codings = values.flat_map(|value| value.split(','));
+    codings.any(|coding| {
+        coding
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .eq_ignore_ascii_case("trailers")
+    })
+}
+
+/// Announce that the cost follows the answer.
+pub(crate) fn announce_cost(headers: &mut HeaderMap) {
+    headers.insert(TRAILER, COST_NAME);
+}
+
+/// What follows a stream.
+pub(crate) fn trailers(record: &ModelCall) -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(1);
+    tell_cost(&mut trailers, record.cost_nanousd);
+    trailers
+}
+
+fn route_of(record: &ModelCall) -> Option<String> {
+    let reason = record.route_reason.as_deref();
+    match (record.route_step, reason) {
+        (Some(step), Some(reason)) => Some(format!("step {step}: {reason}")),
+        (None, reason) => reason.map(str::to_owned),
+        (Some(step), None) => Some(format!("step {step}")),
+    }
+}
+
+/// A value that is safe in a header whatever it is made of: visible ASCII and spaces, at most `MOST_BYTES`.
+fn sanitised(text: &str) -> HeaderValue {
+    let safe = |sign: char| {
+        if sign.is_ascii_graphic() || sign == ' ' {
+            sign
+        } else {
+            '?'
+        }
+    };
+    let text: String = text.trim().chars().take(MOST_BYTES).map(safe).collect();
+    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("?"))
+}
+
+/// An amount in US dollars, exact to the last digit.
+fn usd(nanousd: u64) -> String {
+    let (whole, part) = (nanousd / 1_000_000_000, nanousd % 1_000_000_000);
+    let digits = format!("{whole}.{part:09}");
+    digits.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_name_is_made_of_the_header_stands_alone() {
+        for (text, safe) in [
+            ("claude-opus-4", "claude-opus-4"),
+            ("a\r\nset-cookie: x=1", "a??set-cookie: x=1"),
+            ("modèle\u{0}\u{7f}", "mod?le??"),
+            ("  spaced  ", "spaced"),
+        ] {
+            assert_eq!(sanitised(text).to_str().unwrap(), safe);
+        }
+        assert_eq!(sanitised(&"x".repeat(10_000)).len(), MOST_BYTES);
+    }
+
+    #[test]
+    fn money_is_written_to_the_last_digit() {
+        for (nanousd, text) in [
+            (0, "0"),
+            (1, "0.000000001"),
+            (16_400, "0.0000164"),
+            (1_000_000_000, "1"),
+            (10_500_000_000, "10.5"),
+        ] {
+            assert_eq!(usd(nanousd), text);
+        }
+    }
+
+    #[test]
+    fn trailers_are_for_those_who_ask() {
+        let asks = |value: &'static str| takes_trailers(&[(TE, HeaderValue::from_static(value))].into_iter().collect());
+        assert!(asks("trailers") && asks("gzip;q=0.5, Trailers"));
+        assert!(!asks("gzip") && !asks("") && !takes_trailers(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,165 @@
+//! What a call says of itself: in the headers of its response, in the metrics, in its record.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::place::{KEY, Place, snapshot};
+use crate::provider::{MESSAGE, Provider, json as answer, stream, whole_stream};
+
+const REQUEST: &str = r#"{"model":"m","max_tokens":5,"messages":[]}"#;
+const STREAM: &str = r#"{"model":"m","max_tokens":5,"stream":true,"messages":[]}"#;
+
+fn key_header() -> String {
+    format!("authorization: Bearer {KEY}\r\n")
+}
+
+fn one() -> (Provider, Place) {
+    let provider = Provider::always(answer(200, "x-airside-cost-usd: 9\r\n", MESSAGE));
+    let place = Place::new(&snapshot("anthropic", &[&provider]));
+    (provider, place)
+}
+
+#[test]
+fn a_response_says_where_it_came_from_and_what_it_cost() {
+    let broken = Provider::always(answer(500, "", "{}"));
+    let serving = Provider::always(answer(200, "x-airside-cost-usd: 9\r\n", MESSAGE));
+    let place = Place::new(&snapshot("anthropic", &[&broken, &serving]));
+    let reply = place.post("/v1/messages", REQUEST);
+    let record = &place.journal(1)[0];
+    let told = |name: &str| reply.header(name).unwrap_or_else(|| panic!("no {name}")).to_owned();
+    assert_eq!(told("x-airside-request-id"), record["call_id"].as_str().unwrap());
+    assert_eq!(told("x-airside-call-id"), told("x-airside-request-id"));
+    assert_eq!(
+        (told("x-airside-provider").as_str(), told("x-airside-model").as_str()),
+        ("b", "real/b")
+    );
+    assert_eq!(told("x-airside-attempts"), "2");
+    assert!(told("x-airside-route").contains(record["route_reason"].as_str().unwrap()));
+    let cost: f64 = told("x-airside-cost-usd").parse().unwrap();
+    assert_eq!(
+        json!((cost * 1e9).round()),
+        json!(record["cost_nanousd"].as_f64().unwrap()),
+        "the provider said 9"
+    );
+    assert!(told("x-airside-overhead-ms").parse::<f64>().unwrap() < 1_000.0);
+    assert_eq!(reply.header("x-airside-dropped"), None);
+}
+
+#[test]
+fn a_refusal_says_who_it_is() {
+    let (_provider, place) = one();
+    let reply = place.post("/v1/messages", r#"{"model":"unheard of"}"#);
+    assert_eq!((reply.status, reply.header("x-airside-attempts")), (404, Some("0")));
+    let id = reply.header("x-airside-request-id").map(str::to_owned);
+    assert_eq!(place.journal(1)[0]["call_id"].as_str().map(str::to_owned), id);
+}
+
+#[test]
+fn a_stream_ends_with_its_cost_for_those_who_take_trailers() {
+    let provider = Provider::always(stream(&whole_stream()));
+    let place = Place::new(&snapshot("anthropic", &[&provider]));
+    let mut caller = place.caller();
+    caller.send_with(
+        "/v1/messages",
+        &format!("{}te: trailers\r\n", key_header()),
+        STREAM.as_bytes(),
+    );
+    caller.wait_for("\r\n0\r\nx-airside-cost-usd: 0.");
+    assert!(caller.has_seen("trailer: x-airside-cost-usd\r\n"));
+    let mut other = place.caller();
+    other.send_with("/v1/messages", &key_header(), STREAM.as_bytes());
+    let reply = other.reply();
+    assert!(reply.is_whole && reply.header("trailer").is_none());
+    assert_eq!(
+        reply.header("x-airside-cost-usd"),
+        None,
+        "it is not known when a stream begins"
+    );
+}
+
+#[test]
+fn hostile_model_names_make_no_metrics() {
+    let (_provider, place) = one();
+    assert_eq!(place.post("/v1/messages", REQUEST).status, 200);
+    let before = names_and_labels(&place);
+    for number in 0..300 {
+        let body = format!(r#"{{"model":"evil-{number}\"}} 1\n# HELP","max_tokens":5}}"#);
+        let mut caller = place.caller();
+        let key = key_header();
+        let agent = format!("{key}user-agent: evil-{number}/1\r\nx-airside-task: evil-{number}\r\n");
+        caller.send_with("/v1/messages", &agent, body.as_bytes());
+        assert_eq!(caller.reply().status, 404);
+    }
+    let after = names_and_labels(&place);
+    assert!(!after.iter().any(|series| series.contains("evil")), "{after:#?}");
+    let new: Vec<&String> = after
+        .difference(&before)
+        .filter(|series| series.contains("calls_total"))
+        .collect();
+    assert_eq!(new.len(), 1, "{new:#?}");
+    assert!(
+        new[0].contains("model=\"other\",provider=\"none\"") && new[0].contains("outcome=\"refused\""),
+        "{new:#?}"
+    );
+}
+
+fn names_and_labels(place: &Place) -> BTreeSet<String> {
+    let text = place.caller().get("/metrics", "").text();
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    samples
+        .map(|line| line.rsplit_once(' ').unwrap().0.to_owned())
+        .collect()
+}
+
+#[test]
+fn the_reference_of_metrics_has_every_metric_with_its_type() {
+    let (_provider, place) = one();
+    assert_eq!(place.post("/v1/messages", REQUEST).status, 200);
+    let text = place.caller().get("/metrics", "").text();
+    let typed = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let served: BTreeSet<(&str, &str)> = typed.map(|line| line.split_once(' ').unwrap()).collect();
+    let reference = include_str!("../../../../../docs/reference/metrics.md");
+    let rows = reference
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `airside_gateway_"));
+    let written: BTreeSet<(String, String)> = rows
+        .map(|row| {
+            let mut cells = row.split('|').map(str::trim);
+            let name = format!("airside_gateway_{}", cells.next().unwrap().trim_end_matches('`'));
+            (name, cells.next().unwrap().to_owned())
+        })
+        .collect();
+    let served: BTreeSet<(String, String)> = served
+        .into_iter()
+        .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
+        .collect();
+    assert_eq!(written, served);
+}
+
+#[test]
+fn what_is_under_way_is_counted_while_it_is() {
+    let (_provider, place) = one();
+    assert_eq!(place.post("/v1/messages", REQUEST).status, 200);
+    place.journal(1);
+    let text = place.caller().get("/metrics", "").text();
+    for gauge in [
+        "calls_in_flight 0",
+        "streams_in_flight 0",
+        "held_nanousd 0",
+        "journal_unfinished 0",
+    ] {
+        assert!(
+            text.contains(&format!("\nairside_gateway_{gauge}\n")),
+            "{gauge}: {text}"
+        );
+    }
+    assert!(
+        text.contains("airside_gateway_call_seconds_count{model=\"m\",provider=\"a\"} 1\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("airside_gateway_provider_cooling{provider=\"a\"} 0\n"),
+        "{text}"
+    );
+}
