@@ -7,6 +7,7 @@
 mod address;
 mod array;
 mod blocks;
+mod compaction;
 mod error;
 mod family;
 mod gemini;
@@ -21,6 +22,7 @@ mod write;
 
 pub use address::{Address, percent_decoded};
 pub use array::ArrayFraming;
+pub use compaction::{compacted, summary_request, with_summaries};
 pub use error::{ErrorReply, error_body, stream_error};
 pub use family::{Family, FrontDoor};
 pub use json::{top_level_member, top_level_text};

@@ -9,6 +9,7 @@ mod authenticate;
 mod body;
 mod call;
 mod clock;
+mod compact;
 mod control;
 mod gateway;
 mod health;

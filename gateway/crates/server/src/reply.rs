@@ -25,6 +25,10 @@ pub(crate) struct Refusal {
     pub(crate) retry_after: Option<Duration>,
 }
 
+/// Marks a response as the gateway's own words, by their code.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RefusalCode(pub(crate) &'static str);
+
 impl Refusal {
     pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self {
@@ -49,6 +53,7 @@ impl Refusal {
             request_id: call_id,
         };
         let mut response = json(self.status, error_body(family, reply));
+        response.extensions_mut().insert(RefusalCode(self.code));
         let headers = response.headers_mut();
         tell_id(headers, call_id);
         if let Some(wait) = self.retry_after {

@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::body::RequestBody;
 use crate::call::{AnswerStream, Arrived, serve};
+use crate::compact::compact;
 use crate::gateway::Worker;
 use crate::health;
 use crate::models;
@@ -42,6 +43,9 @@ pub(crate) async fn answer(
                 body: RequestBody::Coming(body),
                 at,
             };
+            if arrived.address.door == FrontDoor::Compact {
+                return Ok(Box::pin(compact(&worker, arrived)).await);
+            }
             return Ok(Box::pin(serve(&worker, arrived)).await);
         }
         return Ok(at_wrong_method(&worker, address.door, &head));

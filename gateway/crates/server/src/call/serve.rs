@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use airside_journal::Outcome;
 use airside_metering::CallBound;
-use airside_protocols::{Address, RequestFields, scan_request};
+use airside_protocols::{Address, FrontDoor, RequestFields, scan_request, with_summaries};
 use airside_routing::{Plan, SessionKey};
 use airside_snapshot::Principal;
 use bytes::Bytes;
@@ -175,6 +175,11 @@ async fn understood(
             body.discard().await;
             return Err(refusal);
         }
+    };
+    // A summary that stood for a conversation is opened again: nobody else can.
+    let bytes = match address.door {
+        FrontDoor::Responses | FrontDoor::Compact => with_summaries(bytes),
+        _ => bytes,
     };
     call.record.bytes_in = bytes.len() as u64;
     let scanned = scan_request(&bytes, address);

@@ -8,6 +8,7 @@
 )]
 
 mod caller;
+mod compaction;
 mod doors;
 mod fallback;
 mod frames;

@@ -1,0 +1,76 @@
+//! Long conversations made short: by the provider where it can, by a summary where it cannot.
+
+use serde_json::{Value, json};
+
+use crate::place::{Place, snapshot};
+use crate::provider::{Provider, json as answer};
+
+const REQUEST: &str = r#"{"model":"m","instructions":"i","input":[{"type":"message","role":"user","content":"fix it"},{"type":"message","role":"assistant","content":"on it"}]}"#;
+const SUMMARY: &str = r#"{"id":"resp_1","object":"response","status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"half done"}]}],"usage":{"input_tokens":10,"output_tokens":2}}"#;
+
+fn body(provider: &Provider, number: usize) -> Value {
+    serde_json::from_slice(&provider.received()[number].body).unwrap()
+}
+
+#[test]
+fn a_provider_that_compacts_is_left_to_do_it() {
+    let theirs = r#"{"id":"r","object":"response.compaction","output":[{"type":"compaction","encrypted_content":"gAAA"}],"usage":{"input_tokens":1,"output_tokens":1}}"#;
+    let provider = Provider::always(answer(200, "", theirs));
+    let place = Place::new(&snapshot("openai-responses", &[&provider]));
+    let reply = place.post("/v1/responses/compact", REQUEST);
+    assert_eq!(reply.text(), theirs);
+    assert_eq!(provider.received()[0].line, "POST /v1/responses/compact HTTP/1.1");
+    assert_eq!(place.journal(1)[0]["front_door"], "openai-compact");
+}
+
+#[test]
+fn a_provider_that_does_not_is_asked_for_a_summary_and_gets_it_back_open() {
+    let provider = Provider::new(vec![answer(404, "", "{}"), answer(200, "", SUMMARY)]);
+    let place = Place::new(&snapshot("openai-responses", &[&provider]));
+    let reply = place.post("/v1/responses/compact", REQUEST);
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let compacted = reply.json();
+    assert_eq!(compacted["object"], "response.compaction");
+    let output = compacted["output"].as_array().unwrap();
+    assert_eq!(
+        (&output[0]["content"], &output[1]["type"]),
+        (&json!("fix it"), &json!("compaction"))
+    );
+    assert_eq!(provider.received()[1].line, "POST /v1/responses HTTP/1.1");
+    assert_eq!(body(&provider, 1)["input"].as_array().unwrap().len(), 3);
+    let next = json!({"model": "m", "input": [output[1], {"type": "message", "role": "user", "content": "go on"}]});
+    assert_eq!(place.post("/v1/responses", &next.to_string()).status, 200);
+    let said = body(&provider, 2)["input"][0]["content"][0]["text"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(said.ends_with("half done"), "{said}");
+    let records = place.journal(3);
+    assert_eq!(
+        (&records[1]["front_door"], &records[1]["usage"]["output"]),
+        (&json!("openai-responses"), &json!(2))
+    );
+}
+
+#[test]
+fn what_is_the_callers_fault_is_not_made_up_for() {
+    let provider = Provider::always(answer(200, "", SUMMARY));
+    let place = Place::new(&snapshot("openai-responses", &[&provider]));
+    assert_eq!(place.post("/v1/responses/compact", r#"{"model":"nope"}"#).status, 404);
+    let mut stranger = place.caller();
+    stranger.send_with("/v1/responses/compact", "", REQUEST.as_bytes());
+    assert_eq!(stranger.reply().status, 401);
+    assert!(provider.received().is_empty());
+}
+
+#[test]
+fn an_answer_without_a_summary_is_an_error() {
+    let empty = r#"{"id":"resp_1","output":[],"usage":{"input_tokens":1,"output_tokens":1}}"#;
+    let provider = Provider::new(vec![answer(404, "", "{}"), answer(200, "", empty)]);
+    let place = Place::new(&snapshot("openai-responses", &[&provider]));
+    let reply = place.post("/v1/responses/compact", REQUEST);
+    assert_eq!(
+        (reply.status, &reply.json()["error"]["code"]),
+        (502, &json!("compaction_failed"))
+    );
+}
