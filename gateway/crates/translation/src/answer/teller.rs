@@ -17,6 +17,9 @@ use crate::plan::{AnswerPlan, ClientTool, ToolKind};
 /// More than this is not put into the id of a call.
 const MOST_TAGGED_BYTES: usize = 64 << 10;
 
+/// Of the model's text, about.
+const BYTES_A_TOKEN: u64 = 4;
+
 /// Writes an answer in one dialect. Called in order: `start`, then for each block `open`, `piece`s and `close`, then
 /// `end` or `fail`.
 pub(crate) trait Writer {
@@ -125,9 +128,6 @@ impl Teller {
     /// A teller; `is_whole` when the answer is written in one piece.
     pub(crate) fn new(plan: AnswerPlan, is_whole: bool) -> Self {
         let writes_objects = plan.client == Family::Gemini || is_whole && plan.client == Family::Anthropic;
-        let mut counts = Counts::default();
-        // Until the target counts; a dialect that says the input at the start had better say about how much.
-        counts.tokens.input_uncached = plan.estimated_input;
         Self {
             plan,
             holds_calls: writes_objects,
@@ -142,7 +142,7 @@ impl Teller {
             has_broken_call: false,
             stage: Stage::Silent,
             stop: None,
-            counts,
+            counts: Counts::default(),
             verdict: Verdict::default(),
             content_bytes: 0,
             losses: BTreeSet::new(),
@@ -158,7 +158,7 @@ impl Teller {
             Heard::Started => self.stage = self.stage.max(Stage::Heard),
             Heard::Counted(counts) => {
                 self.counts = counts;
-                writer.count(&counts);
+                writer.count(&self.best_counts());
             }
             Heard::Text(piece) => self.text(&piece, writer, out),
             Heard::Thinking(piece) => self.thinking(&piece, writer, out),
@@ -189,8 +189,21 @@ impl Teller {
     fn start(&mut self, writer: &mut dyn Writer, out: &mut Vec<u8>) {
         if self.stage < Stage::Told {
             self.stage = Stage::Told;
-            writer.start(&self.counts, out);
+            writer.start(&self.best_counts(), out);
         }
+    }
+
+    /// What the target counted, or else about how much it was: callers that see nothing counted take the call for free,
+    /// and their context for empty.
+    fn best_counts(&self) -> Counts {
+        let mut counts = self.counts;
+        if counts.tokens.total_input() == 0 {
+            counts.tokens.input_uncached = self.plan.estimated_input;
+        }
+        if counts.tokens.output == 0 {
+            counts.tokens.output = self.content_bytes / BYTES_A_TOKEN;
+        }
+        counts
     }
 
     fn said(&mut self, bytes: usize) {
@@ -332,9 +345,12 @@ impl Teller {
 
     /// The call's id, and what the target wants back with it: in the field of Gemini's calls, else in the id.
     fn identity(&mut self, head: CallHead, number: usize) -> (String, Option<String>) {
-        let id = head
-            .id
-            .unwrap_or_else(|| format!("call_{}_{number}", root_of(&self.plan)));
+        let id = match head.id {
+            // Anthropic takes no other letters in ids, and the conversation may go there next.
+            Some(id) if self.plan.client == Family::Anthropic => id.replace(|letter| !is_plain(letter), "_"),
+            Some(id) => id,
+            None => format!("call_{}_{number}", root_of(&self.plan)),
+        };
         let issuer = self.plan.target;
         let Some(data) = head
             .opaque
@@ -436,7 +452,7 @@ impl Teller {
         let end = End {
             stop: self.true_stop(stop),
             stop_sequence,
-            counts: self.counts,
+            counts: self.best_counts(),
         };
         if end.stop == Stop::PauseTurn && self.plan.client != Family::Anthropic {
             self.losses.insert(Loss::of("pause_turn"));
@@ -468,8 +484,11 @@ impl Teller {
 
 /// The answer's id as far as it can be part of any dialect's ids.
 pub(crate) fn root_of(plan: &AnswerPlan) -> String {
-    let is_plain = |letter: &char| letter.is_ascii_alphanumeric() || "_-".contains(*letter);
-    plan.answer_id.chars().filter(is_plain).collect()
+    plan.answer_id.chars().filter(|letter| is_plain(*letter)).collect()
+}
+
+fn is_plain(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || "_-".contains(letter)
 }
 
 /// Data of an issuer that puts nothing back (see `opaque.rs`).

@@ -16,6 +16,8 @@ pub struct AnswerTranslator {
     teller: Teller,
     writer: Box<dyn Writer + Send + Sync>,
     heard: Vec<Heard>,
+    /// The target sent something that is not of its dialect; what it said of its end is worth nothing any more.
+    is_broken: bool,
 }
 
 impl std::fmt::Debug for AnswerTranslator {
@@ -36,6 +38,7 @@ impl AnswerTranslator {
             writer: stream_writer(&plan),
             teller: Teller::new(plan, false),
             heard: Vec::new(),
+            is_broken: false,
         }
     }
 
@@ -54,7 +57,10 @@ impl AnswerTranslator {
             }
             let read = self.reader.event(event.name, &event.data, &mut self.heard);
             self.tell(out);
-            read?;
+            if read.is_err() {
+                self.is_broken = true;
+                return read;
+            }
         }
         Ok(())
     }
@@ -65,8 +71,10 @@ impl AnswerTranslator {
     /// # Errors
     /// `NotAnAnswer` when the end was not seen: the answer was cut, or the provider said that it failed.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), NotAnAnswer> {
-        self.reader.end_of_body(&mut self.heard);
-        self.tell(out);
+        if !self.is_broken {
+            self.reader.end_of_body(&mut self.heard);
+            self.tell(out);
+        }
         if self.teller.verdict.finished {
             Ok(())
         } else {
@@ -90,7 +98,7 @@ impl AnswerTranslator {
     #[must_use]
     pub const fn verdict(&self) -> Verdict {
         let mut verdict = self.teller.verdict;
-        verdict.finished |= self.reader.has_ended() && !verdict.failed;
+        verdict.finished |= self.reader.has_ended() && !verdict.failed && !self.is_broken;
         verdict
     }
 

@@ -140,13 +140,16 @@ pub(super) fn summary_part(text: &str) -> Vec<u8> {
 /// The action of a `local_shell_call`, from the arguments of the function that stood for the tool.
 fn shell_action(arguments: &str) -> Vec<u8> {
     let mut action: Map<String, Value> = serde_json::from_str(arguments).unwrap_or_default();
-    action.insert("type".to_owned(), Value::from("exec"));
-    action.entry("env").or_insert_with(|| Value::Object(Map::new()));
-    let command = action.get("command").and_then(Value::as_str).map(str::to_owned);
-    if let Some(command) = command {
+    let command = match action.remove("command") {
+        Some(Value::Array(words)) => words,
         // The item's command is a list of words; models that write one line mean a shell's.
-        let words = ["bash", "-lc", command.as_str()].map(Value::from);
-        action.insert("command".to_owned(), Value::from(words.to_vec()));
+        Some(Value::String(line)) => ["bash", "-lc", line.as_str()].map(Value::from).to_vec(),
+        _ => Vec::new(),
+    };
+    action.insert("type".to_owned(), Value::from("exec"));
+    action.insert("command".to_owned(), Value::from(command));
+    if !action.get("env").is_some_and(Value::is_object) {
+        action.insert("env".to_owned(), Value::Object(Map::new()));
     }
     Value::Object(action).to_string().into_bytes()
 }
