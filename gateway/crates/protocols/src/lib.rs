@@ -18,6 +18,7 @@ mod splice;
 mod sse;
 mod stream;
 mod usage;
+mod walk;
 mod write;
 
 pub use address::{Address, percent_decoded};
@@ -32,4 +33,5 @@ pub use splice::replace_model;
 pub use sse::{Event, EventSplitter, EventTooLong, MAX_EVENT_BYTES, events};
 pub use stream::{EventMeaning, StreamReader, Verdict};
 pub use usage::{Consumption, ServiceTier, TokenUsage, ToolUses};
+pub use walk::{Items, Members, is_shallow, string_text, walk_array, walk_object};
 pub use write::ObjectWriter;

@@ -4,6 +4,7 @@
 //! Start reading at `plan.rs` (what a translated request leaves for its answer), then `request/` and `answer/`.
 
 mod answer;
+mod json;
 mod loss;
 mod opaque;
 mod plan;
@@ -13,4 +14,6 @@ pub use answer::{AnswerTranslator, NotAnAnswer, translate_answer, translate_erro
 pub use loss::Loss;
 pub use opaque::{Opaque, seal, tag_call_id, unseal, untag_call_id};
 pub use plan::{AnswerPlan, ClientTool, ToolKind, ToolNames};
-pub use request::{TranslatedRequest, Untranslatable, Wanted, translate_request};
+pub use request::{
+    TranslatedRequest, Untranslatable, Wanted, strip_foreign_thinking, strip_sealed_thinking, translate_request,
+};

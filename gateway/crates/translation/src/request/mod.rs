@@ -1,9 +1,30 @@
-//! A request in another dialect.
+//! A request in another dialect: decoded into a conversation without a dialect, put in order, encoded for its target.
+
+mod conversation;
+mod decode;
+mod echo;
+mod encode;
+mod losses;
+mod media;
+mod models;
+mod names;
+mod order;
+mod reasoning;
+mod refusals;
+mod schema;
+mod strip;
 
 use airside_protocols::Family;
 
+use crate::json::Json;
 use crate::loss::Loss;
 use crate::plan::AnswerPlan;
+use crate::request::losses::Losses;
+
+pub use strip::{strip_foreign_thinking, strip_sealed_thinking};
+
+/// Of English text and code in JSON, roughly.
+const BYTES_PER_TOKEN: u64 = 4;
 
 /// What the gateway wants of the translated request besides its content.
 #[derive(Debug, Clone, Copy)]
@@ -55,9 +76,32 @@ pub fn translate_request(
     body: &[u8],
     wanted: &Wanted<'_>,
 ) -> Result<TranslatedRequest, Untranslatable> {
-    let _ = (body, wanted);
-    Err(Untranslatable {
-        code: "wrong_family",
-        message: format!("A {} request cannot be said in {} yet.", from.name(), to.name()),
+    let whole = Json::parse(body).filter(|whole| whole.is_object());
+    let whole = whole.ok_or_else(|| Untranslatable::malformed("the body must be a JSON object"))?;
+    let mut losses = Losses::default();
+    let mut conversation = decode::decode(from, whole, &mut losses)?;
+    order::put_in_order(&mut conversation, to, &mut losses);
+    let encoded = encode::encode(to, &conversation, wanted, &mut losses)?;
+    let plan = AnswerPlan {
+        client: from,
+        target: to,
+        shown_model: wanted.shown_model.to_owned(),
+        answer_id: wanted.answer_id.to_owned(),
+        created_s: wanted.now_s,
+        streams: wanted.streams,
+        includes_usage: conversation.includes_usage,
+        shows_thinking: conversation.reasoning.is_shown,
+        tools: encoded.tools,
+        output_tool: encoded.output_tool,
+        stop_sequences: encode::untold_stops(to, &conversation),
+        // Whoever opened the stream knows.
+        gemini_array: false,
+        estimated_input: u64::try_from(body.len()).unwrap_or(u64::MAX) / BYTES_PER_TOKEN,
+        echoed: echo::echoed(from, whole),
+    };
+    Ok(TranslatedRequest {
+        body: encoded.body.into_bytes(),
+        plan,
+        losses: losses.sorted(),
     })
 }
