@@ -9,6 +9,7 @@ mod error;
 mod failure;
 mod heard;
 mod read;
+mod secrets;
 mod sequence;
 mod teller;
 mod translator;

@@ -5,6 +5,7 @@ mod chat;
 mod collector;
 mod gemini;
 mod items;
+mod response;
 mod responses;
 
 use airside_protocols::{Family, ObjectWriter};

@@ -3,11 +3,13 @@
 //! Servers differ most in calls: the id or the name may come late, everything may come in one chunk, an id may be
 //! repeated, indexes may be missing or interleaved, and an empty list of calls means nothing.
 
+mod wire;
+
 use std::collections::HashMap;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+
+use self::wire::{Chunk, Content, ContentPart, Delta, ToolCall};
 
 use super::{arguments_text, lenient, parsed};
 use crate::answer::NotAnAnswer;
@@ -15,74 +17,6 @@ use crate::answer::counts::OpenaiUsage;
 use crate::answer::failure::{Failure, Fault};
 use crate::answer::heard::{Heard, Stop};
 use crate::answer::sequence::{Ends, Kind, Sequence};
-
-#[derive(Deserialize)]
-struct Chunk {
-    choices: Option<Vec<Choice>>,
-    usage: Option<Box<RawValue>>,
-    error: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    #[serde(default)]
-    index: u64,
-    /// A whole answer has a message in its place.
-    #[serde(alias = "message")]
-    delta: Option<Delta>,
-    finish_reason: Option<String>,
-    logprobs: Option<Value>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Delta {
-    content: Option<Content>,
-    refusal: Option<String>,
-    reasoning_content: Option<String>,
-    reasoning: Option<Value>,
-    reasoning_details: Option<Vec<Value>>,
-    tool_calls: Option<Vec<ToolCall>>,
-    annotations: Option<Vec<Value>>,
-    audio: Option<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Content {
-    Text(String),
-    Parts(Vec<ContentPart>),
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ContentPart {
-    text: Option<String>,
-    thinking: Option<Vec<ContentPart>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ToolCall {
-    index: Option<u64>,
-    id: Option<String>,
-    function: Option<Function>,
-    custom: Option<Custom>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Function {
-    name: Option<String>,
-    arguments: Option<Box<RawValue>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Custom {
-    name: Option<String>,
-    input: Option<String>,
-}
 
 /// The call that an index stands for now.
 #[derive(Debug, Default)]
