@@ -14,6 +14,7 @@ from airside.api import (
     health,
     internal,
     keys,
+    model_calls,
     session_events,
     sessions,
     usage,
@@ -35,7 +36,19 @@ def create_app(services: Services) -> FastAPI:
         openapi_url=None,  # the description is checked in under contracts/
     )
     app.state.services = services
-    for module in (agents, environments, sessions, session_events, artifacts, keys, usage, config, internal, health):
+    for module in (
+        agents,
+        environments,
+        sessions,
+        session_events,
+        artifacts,
+        keys,
+        usage,
+        model_calls,
+        config,
+        internal,
+        health,
+    ):
         app.include_router(module.router)
     add_error_handlers(app)
     app.add_middleware(BodyLimit)

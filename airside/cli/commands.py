@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from airside import __version__
-from airside.cli import agents, config, harness, keys, processes, run, sessions, up, usage
+from airside.cli import agents, calls, config, harness, keys, processes, run, sessions, up, usage
 from airside.cli.demo.command import demo
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command(rich_help_panel=_START)(processes.control)
 app.command(rich_help_panel=_START)(processes.worker)
 app.command(rich_help_panel=_WORK)(run.run)
 app.add_typer(sessions.app, name="sessions", rich_help_panel=_WORK)
+app.add_typer(calls.app, name="calls", rich_help_panel=_WORK)
 app.command(rich_help_panel=_WORK)(usage.usage)
 app.command(rich_help_panel=_SETUP)(config.plan)
 app.command(rich_help_panel=_SETUP)(config.apply)

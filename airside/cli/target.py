@@ -102,18 +102,27 @@ class Api:
 
     def events(self, session_id: str, after: int = 0) -> Iterator[dict[str, Any]]:
         """A session's events from behind `after` on, without end; a stream that breaks is picked up again."""
+        return self._followed(f"/v1/sessions/{session_id}/events/stream", "sequence", after, {})
+
+    def model_calls(self, after: int | None, wanted: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        """Model calls as they are recorded, from behind `after` on if given; a broken stream is picked up again."""
+        return self._followed("/v1/model_calls/stream", "position", after, wanted)
+
+    def _followed(
+        self, path: str, position_name: str, after: int | None, query: Mapping[str, str]
+    ) -> Iterator[dict[str, Any]]:
         position = after
         while True:
+            begin = {} if position is None else {"after": str(position)}
             try:
-                for event in self._stream(session_id, position):
-                    position = int(event["sequence"])
+                for event in self._stream(path, {**query, **begin}):
+                    position = int(event[position_name])
                     yield event
             except httpx2.HTTPError as error:
                 self._wait_until_back(error)
 
-    def _stream(self, session_id: str, after: int) -> Iterator[dict[str, Any]]:
-        path = f"/v1/sessions/{session_id}/events/stream"
-        with self._client.stream("GET", path, params={"after": after}, timeout=httpx2.Timeout(30.0)) as answer:
+    def _stream(self, path: str, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        with self._client.stream("GET", path, params=query, timeout=httpx2.Timeout(30.0)) as answer:
             if answer.is_error:
                 answer.read()
                 raise _error(answer)

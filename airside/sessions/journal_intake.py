@@ -17,6 +17,7 @@ from airside.errors import BadInput
 from airside.events import JsonObject, JsonValue
 from airside.ids import GatewayId, Ids, SessionId
 from airside.sessions.log import EventLog
+from airside.sessions.model_calls import newest_position
 from airside.spending.ledger import Ledger, advance_journal, journal_through, note_gateway
 from airside.storage.tables import model_calls, sessions
 
@@ -40,6 +41,7 @@ class JournalIntake:
         gateway_id = GatewayId(batch.gateway_id)
         await note_gateway(connection, self._clock, gateway_id)
         through = await journal_through(connection, gateway_id)
+        position = await newest_position(connection)
         for record in sorted(batch.records, key=lambda record: record.sequence):
             if record.sequence <= through:
                 continue
@@ -48,13 +50,17 @@ class JournalIntake:
                     f"gateway {gateway_id} sent record {record.sequence}, but {through + 1} comes next",
                     code="journal_gap",
                 )
-            await self._store(connection, gateway_id, record)
+            position += 1
+            await self._store(connection, gateway_id, record, position)
             through = record.sequence
         await advance_journal(connection, gateway_id, through)
         return JournalReceipt(acknowledged=through)
 
-    async def _store(self, connection: AsyncConnection, gateway_id: GatewayId, record: ModelCall) -> None:
-        await connection.execute(insert(model_calls).values(**_row(gateway_id, record)))
+    async def _store(
+        self, connection: AsyncConnection, gateway_id: GatewayId, record: ModelCall, position: int
+    ) -> None:
+        row = {**_row(gateway_id, record), "position": position}
+        await connection.execute(insert(model_calls).values(**row))
         for charge in record.charges:
             await self._ledger.settle(connection, gateway_id, charge.scope, charge.window_start, charge.nanousd)
         if record.session_id is not None and await self._is_known(connection, record.session_id):

@@ -18,6 +18,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -296,10 +297,26 @@ model_calls = Table(
     Column("output", BigInteger, nullable=False),
     Column("cost_nanousd", BigInteger, nullable=False),
     Column("fell_back", Boolean, nullable=False),
+    Column("position", BigInteger, nullable=False),  # in the order of intake, over all gateways, without gaps
     Column("record", JSON, nullable=False),
     Index("ix_model_calls_session", "session_id", "at"),
     Index("ix_model_calls_agent", "agent_id", "at"),
     Index("ix_model_calls_at", "at"),
+    Index("ix_model_calls_position", "position", unique=True),
+    Index("ix_model_calls_call_id", "call_id"),
+)
+
+call_bodies = Table(
+    "call_bodies",
+    metadata,
+    Column("call_id", String(64), primary_key=True),
+    Column("project", String(100), nullable=False),
+    Column("stored_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("description", JSON, nullable=False),
+    Column("request", LargeBinary, nullable=False),  # gzip
+    Column("answer", LargeBinary, nullable=False),  # gzip
+    Index("ix_call_bodies_expires_at", "expires_at"),
 )
 
 budget_ledger = Table(

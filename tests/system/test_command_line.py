@@ -60,6 +60,20 @@ def test_run_ends_with_one_line_that_says_it_all(result: Said) -> None:
     assert "-one\n+two\n" in result.last["patch"]
 
 
+def test_the_calls_of_a_run_are_listed_shown_and_followed(server: Up, result: Said) -> None:
+    session = str(result.last["session_id"])
+    calls = json.loads(server.airside("calls", "list", "--session", session, "--json").out)
+    assert [call["outcome"] for call in calls] == ["completed", "completed"]
+    shown = server.airside("calls", "show", calls[0]["id"])
+    assert shown.code == 0
+    assert calls[0]["provider_model"] in shown.out
+    told = server.airside("calls", "show", calls[0]["id"], "--json").last
+    assert told["cost_usd"] == calls[0]["cost_nanousd"] / 1e9
+    followed = server.airside("calls", "tail", "--session", session, "--after", "0", "--count", "2", "--json")
+    assert [json.loads(line)["id"] for line in followed.out.splitlines()] == [calls[1]["id"], calls[0]["id"]]
+    assert server.airside("calls", "show", "call_none").code == 1
+
+
 def test_run_shows_people_the_transcript(server: Up) -> None:
     said = server.airside("run", "scripted", script({"say": "Hello there."}))
     assert said.code == 0
