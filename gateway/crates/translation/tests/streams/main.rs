@@ -18,4 +18,5 @@ mod golden;
 mod grammar;
 mod meaning;
 mod recording;
+mod returning;
 mod whole;
