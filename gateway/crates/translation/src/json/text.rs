@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use airside_protocols::string_text;
 
+use crate::json::write::escape_into;
+
 /// A JSON string without its quotes, its escapes kept: what is copied is never decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Text<'a>(Cow<'a, str>);
@@ -16,9 +18,9 @@ impl<'a> Text<'a> {
 
     /// Of text as people read it.
     pub(crate) fn from_plain(plain: &str) -> Self {
-        let mut quoted = serde_json::Value::from(plain).to_string();
-        quoted.pop();
-        Self(Cow::Owned(quoted.split_off(1)))
+        let mut escaped = String::with_capacity(plain.len());
+        escape_into(&mut escaped, plain);
+        Self(Cow::Owned(escaped))
     }
 
     /// As it stands between the quotes.

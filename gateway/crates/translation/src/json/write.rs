@@ -120,13 +120,62 @@ fn push_text(out: &mut String, value: &Text<'_>) {
     out.push('"');
 }
 
+/// Write text as people read it, quoted.
 fn push_plain(out: &mut String, value: &str) {
-    let is_simple = value.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
-    if is_simple {
-        out.push('"');
-        out.push_str(value);
-        out.push('"');
-    } else {
-        out.push_str(&serde_json::Value::from(value).to_string());
+    out.reserve(value.len() + 2);
+    out.push('"');
+    escape_into(out, value);
+    out.push('"');
+}
+
+/// Write text with the escapes that JSON demands, plain stretches at once.
+pub(super) fn escape_into(out: &mut String, value: &str) {
+    let mut rest = value;
+    while let Some(at) = rest
+        .bytes()
+        .position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\')
+    {
+        let (plain, special) = rest.split_at(at);
+        out.push_str(plain);
+        let mut letters = special.chars();
+        match letters.next() {
+            Some('"') => out.push_str("\\\""),
+            Some('\\') => out.push_str("\\\\"),
+            Some('\n') => out.push_str("\\n"),
+            Some('\r') => out.push_str("\\r"),
+            Some('\t') => out.push_str("\\t"),
+            Some(control) => {
+                // Every one of them is below 0x20.
+                out.push_str("\\u00");
+                let digits = u32::from(control);
+                out.extend(
+                    [digits >> 4, digits & 15]
+                        .into_iter()
+                        .filter_map(|digit| char::from_digit(digit, 16)),
+                );
+            }
+            None => {}
+        }
+        rest = letters.as_str();
+    }
+    out.push_str(rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_as_before(text in any::<String>(), controls in "[\0-\x20\"\\\\é]{0,9}") {
+            let whole = text + &controls;
+            let json = to_json(|object| {
+                object.plain("a", &whole);
+                object.array("b", |array| array.text(&Text::from_plain(&whole)));
+            });
+            let expected = serde_json::json!({"a": whole, "b": [whole]});
+            prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap(), expected);
+        }
     }
 }

@@ -46,7 +46,6 @@ const OF_ANTHROPIC: &[&str] = &[
     "anyOf",
     "allOf",
     "properties",
-    "additionalProperties",
     "required",
     "pattern",
 ];
@@ -68,80 +67,91 @@ const COUNTS: &[&str] = &[
     "maxProperties",
 ];
 
+/// What lies deeper is left as it is: looking deeper costs more with every level, and no vendor takes such schemas.
+const DEEPEST: usize = 32;
+
 /// The keywords that had to go.
 pub(crate) type Lost = BTreeSet<String>;
 
 /// A schema that Gemini heeds as a whole.
 pub(crate) fn for_gemini(schema: &str, lost: &mut Lost) -> String {
-    with_parsed(schema, |schema| {
-        rewritten(schema, &mut |object, key, value, inner| match key {
-            "const" => {
+    struct OfGemini<'l>(&'l mut Lost);
+    impl Rules for OfGemini<'_> {
+        fn member(&mut self, object: &mut ObjectWriter<'_>, key: &str, value: Json<'_>, inner: &str) {
+            if key == "const" {
                 object.array("enum", |values| values.json(value.raw()));
+            } else {
+                keep(OF_GEMINI, object, key, inner, self.0);
             }
-            _ => keep(OF_GEMINI, object, key, value, inner, lost),
-        })
-    })
+        }
+    }
+    parsed_and_rewritten(schema, &mut OfGemini(lost))
 }
 
 /// A schema that Anthropic takes for structured output: every object is closed.
 pub(crate) fn for_anthropic(schema: &str, lost: &mut Lost) -> String {
-    with_parsed(schema, |schema| {
-        rewritten(schema, &mut |object, key, value, inner| match key {
-            // Written anew for every object.
-            "additionalProperties" => {
-                if value.raw() != "false" {
-                    lost.insert(key.to_owned());
-                }
+    struct OfAnthropic<'l>(&'l mut Lost);
+    impl Rules for OfAnthropic<'_> {
+        fn member(&mut self, object: &mut ObjectWriter<'_>, key: &str, value: Json<'_>, inner: &str) {
+            match key {
+                // Written anew for every object.
+                "additionalProperties" if value.raw() == "false" => {}
+                "oneOf" => object.json("anyOf", inner),
+                "minItems" if matches!(value.raw(), "0" | "1") => object.json(key, inner),
+                _ => keep(OF_ANTHROPIC, object, key, inner, self.0),
             }
-            "properties" => {
-                object.json(key, inner);
-                object.flag("additionalProperties", false);
+        }
+
+        fn whole(&mut self, schema: Json<'_>, mut text: String) -> String {
+            let fields = schema.object();
+            if fields.kind() == "object" || fields.get("properties").is_some() {
+                text.pop();
+                text.push_str(if text.len() > 1 { "," } else { "" });
+                text.push_str("\"additionalProperties\":false}");
             }
-            "oneOf" => object.json("anyOf", inner),
-            "minItems" if matches!(value.raw(), "0" | "1") => object.json(key, inner),
-            _ => keep(OF_ANTHROPIC, object, key, value, inner, lost),
-        })
-    })
+            text
+        }
+    }
+    parsed_and_rewritten(schema, &mut OfAnthropic(lost))
 }
 
 /// JSON Schema from Gemini's own schema language, whose types are spelled in capitals.
 pub(crate) fn from_gemini(schema: Json<'_>) -> String {
-    let is_nullable = |schema: Json<'_>| schema.object().flag("nullable") == Some(true);
-    let mut rewrite = |object: &mut ObjectWriter<'_>, key: &str, value: Json<'_>, inner: &str| match key {
-        "type" => {
-            let name = value.plain().unwrap_or_default().to_ascii_lowercase();
-            object.plain(key, &name);
-        }
-        "example" => object.array("examples", |values| values.json(inner)),
-        "nullable" => {}
-        _ if COUNTS.contains(&key) && value.is_string() => {
-            let count = value.plain().and_then(|text| text.parse().ok());
-            if let Some(count) = count {
-                object.number(key, count);
+    struct FromGemini;
+    impl Rules for FromGemini {
+        fn member(&mut self, object: &mut ObjectWriter<'_>, key: &str, value: Json<'_>, inner: &str) {
+            match key {
+                "type" => object.plain(key, &value.plain().unwrap_or_default().to_ascii_lowercase()),
+                "example" => object.array("examples", |values| values.json(inner)),
+                "nullable" => {}
+                _ if COUNTS.contains(&key) && value.is_string() => {
+                    if let Some(count) = value.plain().and_then(|text| text.parse().ok()) {
+                        object.number(key, count);
+                    }
+                }
+                _ => written(object, key, inner),
             }
         }
-        _ => written(object, key, inner),
-    };
-    rewritten_where(schema, &mut rewrite, &mut |schema, text| {
-        if is_nullable(schema) {
-            to_json(|object| {
-                object.array("anyOf", |options| {
-                    options.json(&text);
-                    options.json(r#"{"type":"null"}"#);
-                });
-            })
-        } else {
+
+        fn whole(&mut self, schema: Json<'_>, text: String) -> String {
+            if schema.object().flag("nullable") == Some(true) {
+                return format!(r#"{{"anyOf":[{text},{{"type":"null"}}]}}"#);
+            }
             text
         }
-    })
+    }
+    rewritten(schema, &mut FromGemini, 0)
 }
 
 /// True when `OpenAI` would take the schema as strict: every object is closed and requires all it may have.
 pub(crate) fn is_strict(schema: &str) -> bool {
-    Json::parse(schema.as_bytes()).is_some_and(is_strict_value)
+    Json::parse(schema.as_bytes()).is_some_and(|schema| is_strict_value(schema, 0))
 }
 
-fn is_strict_value(schema: Json<'_>) -> bool {
+fn is_strict_value(schema: Json<'_>, depth: usize) -> bool {
+    if depth > DEEPEST {
+        return false;
+    }
     let fields = schema.object();
     if let Some(properties) = fields.get("properties") {
         let required: HashSet<_> = fields.items("required").filter_map(Json::plain).collect();
@@ -164,7 +174,7 @@ fn is_strict_value(schema: Json<'_>) -> bool {
     maps.map(|(_, schema)| schema)
         .chain(lists)
         .chain(single)
-        .all(is_strict_value)
+        .all(|schema| is_strict_value(schema, depth + 1))
 }
 
 /// A schema that says it is of an object, as every vendor wants it of arguments.
@@ -183,13 +193,8 @@ pub(crate) fn of_object(schema: Option<&str>) -> String {
     format!(r#"{{"type":"object"{between}{inside}"#)
 }
 
-fn with_parsed(schema: &str, rewrite: impl FnOnce(Json<'_>) -> String) -> String {
-    Json::parse(schema.as_bytes()).map_or_else(|| "{}".to_owned(), rewrite)
-}
-
 /// Write a member that the target knows; remember one that it does not.
-fn keep(known: &[&str], object: &mut ObjectWriter<'_>, key: &str, value: Json<'_>, inner: &str, lost: &mut Lost) {
-    let _ = value;
+fn keep(known: &[&str], object: &mut ObjectWriter<'_>, key: &str, inner: &str, lost: &mut Lost) {
     if known.contains(&key) {
         object.json(key, inner);
     } else if !REMARKS.contains(&key) {
@@ -202,44 +207,46 @@ fn written(object: &mut ObjectWriter<'_>, key: &str, value: &str) {
     object.json(Text::from_plain(key).escaped(), value);
 }
 
-/// Says how a member of a schema is written: the object, the key, the value as it was, the value with the schemas in it
-/// rewritten.
-type Rewrite<'r> = dyn FnMut(&mut ObjectWriter<'_>, &str, Json<'_>, &str) + 'r;
-type Finish<'f> = dyn FnMut(Json<'_>, String) -> String + 'f;
+/// How schemas are rewritten, the innermost first.
+trait Rules {
+    /// Write one member of a schema: its key, its value as it was, and with the schemas in it rewritten.
+    fn member(&mut self, object: &mut ObjectWriter<'_>, key: &str, value: Json<'_>, inner: &str);
 
-fn rewritten(schema: Json<'_>, rewrite: &mut Rewrite<'_>) -> String {
-    rewritten_where(schema, rewrite, &mut |_, text| text)
+    /// The last word on a schema: what it was, and what became of it.
+    fn whole(&mut self, _schema: Json<'_>, text: String) -> String {
+        text
+    }
 }
 
-/// The schema with every member rewritten, the innermost schemas first; `finish` has the last word on each schema.
-fn rewritten_where(schema: Json<'_>, rewrite: &mut Rewrite<'_>, finish: &mut Finish<'_>) -> String {
-    if !schema.is_object() {
+fn parsed_and_rewritten(schema: &str, rules: &mut dyn Rules) -> String {
+    Json::parse(schema.as_bytes()).map_or_else(|| "{}".to_owned(), |schema| rewritten(schema, rules, 0))
+}
+
+fn rewritten(schema: Json<'_>, rules: &mut dyn Rules, depth: usize) -> String {
+    if !schema.is_object() || depth > DEEPEST {
         return schema.raw().to_owned();
     }
     let text = to_json(|object| {
         for (key, value) in schema.members() {
-            let inner = inner_schemas(&key, value, rewrite, finish);
-            rewrite(object, &key, value, &inner);
+            let inner = with_inner_rewritten(&key, value, rules, depth + 1);
+            rules.member(object, &key, value, &inner);
         }
     });
-    finish(schema, text)
+    rules.whole(schema, text)
 }
 
-fn inner_schemas(key: &str, value: Json<'_>, rewrite: &mut Rewrite<'_>, finish: &mut Finish<'_>) -> String {
+fn with_inner_rewritten(key: &str, value: Json<'_>, rules: &mut dyn Rules, depth: usize) -> String {
     if INNER.contains(&key) && value.is_object() {
-        return rewritten_where(value, rewrite, finish);
+        return rewritten(value, rules, depth);
     }
     if INNER_LISTS.contains(&key) && value.is_array() {
-        let inner: Vec<String> = value
-            .items()
-            .map(|schema| rewritten_where(schema, rewrite, finish))
-            .collect();
+        let inner: Vec<String> = value.items().map(|schema| rewritten(schema, rules, depth)).collect();
         return format!("[{}]", inner.join(","));
     }
     if INNER_MAPS.contains(&key) && value.is_object() {
         return to_json(|object| {
             for (name, schema) in value.members() {
-                written(object, &name, &rewritten_where(schema, rewrite, finish));
+                written(object, &name, &rewritten(schema, rules, depth));
             }
         });
     }
@@ -264,10 +271,10 @@ mod tests {
     #[test]
     fn anthropic_is_given_closed_objects() {
         let mut lost = Lost::new();
-        let schema = r#"{"type":"object","properties":{"a":{"type":"array","minItems":1,"maxItems":3,"items":{"type":"object","properties":{},"additionalProperties":true}},"b":{"oneOf":[{"type":"null"}]}}}"#;
+        let schema = r#"{"type":"object","properties":{"a":{"type":"array","minItems":1,"maxItems":3,"items":{"type":"object","additionalProperties":true}},"b":{"oneOf":[{"type":"null"}]}}}"#;
         assert_eq!(
             for_anthropic(schema, &mut lost),
-            r#"{"type":"object","properties":{"a":{"type":"array","minItems":1,"items":{"type":"object","properties":{},"additionalProperties":false}},"b":{"anyOf":[{"type":"null"}]}},"additionalProperties":false}"#
+            r#"{"type":"object","properties":{"a":{"type":"array","minItems":1,"items":{"type":"object","additionalProperties":false}},"b":{"anyOf":[{"type":"null"}]}},"additionalProperties":false}"#
         );
         assert_eq!(lost, ["additionalProperties", "maxItems"].map(str::to_owned).into());
     }

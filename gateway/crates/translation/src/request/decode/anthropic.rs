@@ -6,8 +6,8 @@ use airside_protocols::Family;
 
 use crate::json::{Json, Object};
 use crate::request::Untranslatable;
-use crate::request::conversation::{Conversation, Output, TextBlock, Tool, ToolChoice, Turn};
-use crate::request::decode::anthropic_content::{blocks, turn};
+use crate::request::conversation::{Block, Conversation, Output, TextBlock, Tool, ToolChoice, Turn};
+use crate::request::decode::anthropic_content::{Place, blocks, turn};
 use crate::request::decode::{function, lose_unknown, settle_choice};
 use crate::request::losses::{Field, Losses};
 use crate::request::reasoning::{Effort, Switch};
@@ -78,8 +78,8 @@ fn system<'a>(fields: &Object<'a>, losses: &mut Losses) -> Result<Vec<TextBlock<
     let Some(system) = fields.get("system") else {
         return Ok(Vec::new());
     };
-    let mut parts = blocks(system, "system", losses)?;
-    if let Some(crate::request::conversation::Block::Text(first)) = parts.first()
+    let mut parts = blocks(system, Place::of("system"), losses)?;
+    if let Some(Block::Text(first)) = parts.first()
         && first.text.escaped().starts_with(ATTRIBUTION)
     {
         parts.remove(0);

@@ -8,6 +8,33 @@ use crate::request::conversation::{Block, Call, Media, MediaKind, Role, Source, 
 use crate::request::decode::{function, push_call, push_text, push_thinking, thinking_in, untag};
 use crate::request::losses::Losses;
 
+/// Where a block stands, for the refusals.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'p> {
+    name: &'p str,
+    depth: usize,
+}
+
+impl<'p> Place<'p> {
+    pub(super) const fn of(name: &'p str) -> Self {
+        Self { name, depth: 0 }
+    }
+
+    /// One level deeper: results hold documents, and documents hold blocks, but it does not go on for ever.
+    fn inner(self) -> Result<Self, Untranslatable> {
+        if self.depth == 3 {
+            return Err(Untranslatable::malformed(&format!(
+                "`{}` holds blocks in blocks in blocks",
+                self.name
+            )));
+        }
+        Ok(Self {
+            depth: self.depth + 1,
+            ..self
+        })
+    }
+}
+
 /// One message.
 pub(super) fn turn<'a>(message: Json<'a>, number: usize, losses: &mut Losses) -> Result<Turn<'a>, Untranslatable> {
     let fields = message.object();
@@ -25,13 +52,13 @@ pub(super) fn turn<'a>(message: Json<'a>, number: usize, losses: &mut Losses) ->
     let Some(content) = fields.get("content") else {
         return Err(Untranslatable::malformed(&format!("`{place}` has no content")));
     };
-    Ok(Turn::of(role, blocks(content, &place, losses)?))
+    Ok(Turn::of(role, blocks(content, Place::of(&place), losses)?))
 }
 
 /// What a text or an array of blocks holds.
 pub(super) fn blocks<'a>(
     content: Json<'a>,
-    place: &str,
+    place: Place<'_>,
     losses: &mut Losses,
 ) -> Result<Vec<Block<'a>>, Untranslatable> {
     let mut blocks = Vec::new();
@@ -41,13 +68,15 @@ pub(super) fn blocks<'a>(
     }
     if !content.is_array() {
         return Err(Untranslatable::malformed(&format!(
-            "the content of `{place}` is neither a text nor an array"
+            "the content of `{}` is neither a text nor an array",
+            place.name
         )));
     }
     for item in content.items() {
         if !item.is_object() {
             return Err(Untranslatable::malformed(&format!(
-                "`{place}` holds a block that is no object"
+                "`{}` holds a block that is no object",
+                place.name
             )));
         }
         push_block(item, place, &mut blocks, losses)?;
@@ -57,7 +86,7 @@ pub(super) fn blocks<'a>(
 
 fn push_block<'a>(
     item: Json<'a>,
-    place: &str,
+    place: Place<'_>,
     blocks: &mut Vec<Block<'a>>,
     losses: &mut Losses,
 ) -> Result<(), Untranslatable> {
@@ -108,11 +137,12 @@ fn call<'a>(fields: &Object<'a>, cache: Option<&'a str>) -> Call<'a> {
 fn result<'a>(
     fields: &Object<'a>,
     cache: Option<&'a str>,
-    place: &str,
+    place: Place<'_>,
     losses: &mut Losses,
 ) -> Result<Block<'a>, Untranslatable> {
     let mut id = fields.plain("tool_use_id").unwrap_or_default();
     untag(&mut id);
+    let place = place.inner()?;
     let content = fields.get("content").map(|content| blocks(content, place, losses));
     Ok(Block::Result(ToolResult {
         id,
@@ -153,7 +183,7 @@ fn source<'a>(fields: &Object<'a>, otherwise: &'static str) -> Result<Source<'a>
 fn document<'a>(
     fields: &Object<'a>,
     cache: Option<&'a str>,
-    place: &str,
+    place: Place<'_>,
     blocks: &mut Vec<Block<'a>>,
     losses: &mut Losses,
 ) -> Result<(), Untranslatable> {
@@ -171,7 +201,7 @@ fn document<'a>(
         "content" => {
             push_text(blocks, title, None);
             if let Some(content) = file.get("content") {
-                blocks.extend(self::blocks(content, place, losses)?);
+                blocks.extend(self::blocks(content, place.inner()?, losses)?);
             }
         }
         _ => blocks.push(Block::Media(Media {
@@ -187,7 +217,7 @@ fn document<'a>(
 fn search_result<'a>(
     fields: &Object<'a>,
     cache: Option<&'a str>,
-    place: &str,
+    place: Place<'_>,
     blocks: &mut Vec<Block<'a>>,
     losses: &mut Losses,
 ) -> Result<(), Untranslatable> {
@@ -195,7 +225,7 @@ fn search_result<'a>(
     let head: Vec<Text<'a>> = ["title", "source"].iter().filter_map(|key| fields.text(key)).collect();
     push_text(blocks, Some(Text::joined(&head, "\\n")), cache);
     if let Some(content) = fields.get("content") {
-        blocks.extend(self::blocks(content, place, losses)?);
+        blocks.extend(self::blocks(content, place.inner()?, losses)?);
     }
     Ok(())
 }
