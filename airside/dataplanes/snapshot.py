@@ -80,6 +80,15 @@ class Price(Contract):
     tool_fees: ToolFees = ToolFees()
 
 
+class Capabilities(Contract):
+    """What a model can be given. None: nobody said, and it is taken to be able."""
+
+    images: bool | None = None
+    documents: bool | None = None
+    tools: bool | None = None
+    thinking: bool | None = None
+
+
 class Target(Contract):
     """One model at one provider: a place a call can go."""
 
@@ -93,12 +102,39 @@ class Target(Contract):
         default=None,
         description="The model's context window, where known: no call can take more, so no reservation is larger.",
     )
+    weight: int = Field(default=1, ge=1, description="Its share among the targets of a weighted step.")
+    capabilities: Capabilities = Capabilities()
+
+
+class Strategy(StrEnum):
+    """In which order the targets of a step are tried."""
+
+    ORDERED = "ordered"
+    WEIGHTED = "weighted"
+    CHEAPEST = "cheapest"
+    FASTEST = "fastest"
+
+
+class Share(Contract):
+    """A target for a share of the calls only."""
+
+    target: Target
+    basis_points: int = Field(ge=0, le=10_000, description="Hundredths of a per cent: 10,000 is every call.")
 
 
 class Step(Contract):
-    """One rule of a route: the targets to try, in order, for the calls it applies to."""
+    """One rule of a route: the targets to try for the calls it is for. The first step that applies counts."""
 
+    when: str | None = Field(
+        default=None,
+        description="A CEL expression over the call (`airside_gateway.check_condition`); None: every call.",
+    )
     to: Annotated[list[Target], Field(min_length=1)]
+    strategy: Strategy = Strategy.ORDERED
+    split: Share | None = Field(default=None, description="A new target that a share of the sessions tries first.")
+    shadow: Share | None = Field(
+        default=None, description="A target that gets a copy of a share of the calls; nobody sees its answer."
+    )
 
 
 class Model(Contract):
@@ -179,6 +215,13 @@ class Limits(Contract):
     )
     max_concurrent_calls: int = 4_096
     websocket_lifetime_ms: int = 3_600_000
+    session_retries: int = Field(
+        default=20,
+        ge=0,
+        description="Requests after the first one of a call that a session may have in `retry_window_ms`.",
+    )
+    retry_window_ms: int = Field(default=600_000, ge=1)
+    max_shadow_calls: int = Field(default=16, ge=0, description="Copies for shadow targets at once; more are not sent.")
 
 
 class Snapshot(Contract):

@@ -149,6 +149,8 @@ mod tests {
             price: None,
             max_output_tokens: 1000,
             max_input_tokens,
+            weight: 1,
+            capabilities: airside_snapshot::Capabilities::default(),
         }
     }
 

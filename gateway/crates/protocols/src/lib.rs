@@ -19,6 +19,7 @@ mod sse;
 mod stream;
 mod usage;
 mod walk;
+mod wishes;
 mod write;
 
 pub use address::{Address, percent_decoded};
@@ -34,4 +35,5 @@ pub use sse::{Event, EventSplitter, EventTooLong, MAX_EVENT_BYTES, events};
 pub use stream::{EventMeaning, StreamReader, Verdict};
 pub use usage::{Consumption, ServiceTier, TokenUsage, ToolUses};
 pub use walk::{Items, Members, is_shallow, string_text, walk_array, walk_object};
+pub use wishes::{Wishes, media_bytes};
 pub use write::ObjectWriter;

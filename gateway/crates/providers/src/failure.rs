@@ -29,6 +29,8 @@ pub enum Kind {
     Cut,
     /// The request cannot be said in the provider's dialect, so it was not asked.
     Untranslatable,
+    /// The input does not fit the model's context window.
+    TooLong,
 }
 
 impl Kind {
@@ -48,6 +50,7 @@ impl Kind {
             Self::FailedInStream => "failed_in_stream",
             Self::Cut => "cut",
             Self::Untranslatable => "untranslatable",
+            Self::TooLong => "context_window",
         }
     }
 }

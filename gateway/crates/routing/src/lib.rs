@@ -1,13 +1,21 @@
 //! Which targets a call tries, in which order, and what comes after a failure.
 //!
-//! Pure decisions: nothing here waits or sends. Start reading at `plan.rs`, then `course.rs`.
+//! Decisions and what they are made from: nothing here waits or sends. Start reading at `plan.rs`, then `course.rs`.
 
-mod cooldown;
 mod course;
+mod estimate;
+mod health;
+mod order;
 mod plan;
 mod sessions;
+mod speed;
+mod task;
 
-pub use cooldown::Cooldowns;
-pub use course::{Course, NextStep};
-pub use plan::{Candidate, NoTarget, Plan, Readiness, Skip, Skipped, plan};
+pub use course::{Course, NextStep, jittered};
+pub use estimate::{estimate_input_tokens, expected_cost, expected_usage};
+pub use health::{Health, HealthNote, Standing};
+pub use order::Lead;
+pub use plan::{Asked, Candidate, Need, Needs, NoTarget, Plan, Readiness, Rule, Skip, Skipped, Surroundings, plan};
 pub use sessions::{AnswerNote, Issuer, Place, RetryAllowance, SESSION_LIFE, SessionKey, SessionMemory, SessionView};
+pub use speed::{Pace, Speeds};
+pub use task::{Signs, TASK_HEADER, Task};

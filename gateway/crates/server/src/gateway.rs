@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use airside_journal::Spool;
 use airside_metering::Ledger;
-use airside_routing::{Cooldowns, SessionMemory};
+use airside_routing::{Health, SessionMemory, Speeds};
 use arc_swap::ArcSwapOption;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -32,7 +32,8 @@ pub(crate) struct Gateway {
     active: ArcSwapOption<Active>,
     version: watch::Sender<u64>,
     pub(crate) tokens: TokenCache,
-    pub(crate) cooldowns: Cooldowns,
+    pub(crate) health: Health,
+    pub(crate) speeds: Speeds,
     pub(crate) sessions: SessionMemory,
     pub(crate) ledger: Ledger,
     pub(crate) desk: Desk,
@@ -87,7 +88,8 @@ impl Gateway {
             active: ArcSwapOption::empty(),
             version: watch::Sender::new(0),
             tokens: TokenCache::default(),
-            cooldowns: Cooldowns::default(),
+            health: Health::default(),
+            speeds: Speeds::default(),
             sessions: SessionMemory::default(),
             ledger: parts.ledger,
             desk: parts.desk,

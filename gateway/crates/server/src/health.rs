@@ -53,7 +53,7 @@ pub(crate) fn metrics(gateway: &Gateway) -> String {
     out.begin("provider_cooling");
     let now = Instant::now();
     for provider in active.iter().flat_map(|active| &active.providers) {
-        let is_cooling = u64::from(gateway.cooldowns.is_cooling(&provider.name, now));
+        let is_cooling = u64::from(gateway.health.is_resting(&provider.name, now));
         out.sample(
             "provider_cooling",
             "",

@@ -255,29 +255,48 @@ fn check_model(model: &Model, providers: &HashMap<String, ProviderIndex>) -> Res
     if model.route.is_empty() {
         return Err(inconsistent(format!("model '{name}' has no route")));
     }
-    for target in model.route.iter().flat_map(|step| &step.to) {
-        if !providers.contains_key(&target.provider) {
-            return Err(inconsistent(format!(
-                "model '{name}' names provider '{}', and there is none",
-                target.provider
-            )));
-        }
-        if target.model.is_empty() || target.model.len() > MAX_NAME_BYTES {
-            return Err(inconsistent(format!(
-                "model '{name}': a target's model needs a name of 1 to {MAX_NAME_BYTES} bytes"
-            )));
-        }
-        if let Some(price) = &target.price {
-            check_price(
-                &format!("model '{name}', target '{}/{}'", target.provider, target.model),
-                price,
-            )?;
-        }
+    for target in model.targets() {
+        check_target(name, target, providers)?;
     }
-    if model.route.iter().any(|step| step.to.is_empty()) {
-        return Err(inconsistent(format!("model '{name}' has a step without targets")));
+    for (at, step) in model.route.iter().enumerate() {
+        let place = format!("model '{name}', step {}", at + 1);
+        if step.to.is_empty() {
+            return Err(inconsistent(format!("{place} has no targets")));
+        }
+        if let Some(condition) = &step.when
+            && let Some(problem) = condition.problem()
+        {
+            return Err(inconsistent(format!("{place}: when `{}`: {problem}", condition.text())));
+        }
+        let shares = step.split.iter().chain(&step.shadow);
+        if shares.map(|share| share.basis_points).any(|points| points > 10_000) {
+            return Err(inconsistent(format!("{place}: a share is at most 10000 basis points")));
+        }
     }
     Ok(())
+}
+
+fn check_target(
+    model: &str,
+    target: &Target,
+    providers: &HashMap<String, ProviderIndex>,
+) -> Result<(), SnapshotProblem> {
+    if !providers.contains_key(&target.provider) {
+        return Err(inconsistent(format!(
+            "model '{model}' names provider '{}', and there is none",
+            target.provider
+        )));
+    }
+    if target.model.is_empty() || target.model.len() > MAX_NAME_BYTES {
+        return Err(inconsistent(format!(
+            "model '{model}': a target's model needs a name of 1 to {MAX_NAME_BYTES} bytes"
+        )));
+    }
+    let place = format!("model '{model}', target '{}/{}'", target.provider, target.model);
+    if target.weight == 0 {
+        return Err(inconsistent(format!("{place}: a weight is at least 1")));
+    }
+    target.price.as_ref().map_or(Ok(()), |price| check_price(&place, price))
 }
 
 fn check_price(place: &str, price: &Price) -> Result<(), SnapshotProblem> {
@@ -381,7 +400,7 @@ mod tests {
     #[test]
     fn contradictions_are_named() {
         type Change = fn(&mut serde_json::Value);
-        let cases: [(&str, Change); 6] = [
+        let cases: [(&str, Change); 9] = [
             ("provider 'q'", |s| {
                 s["models"][0]["route"][0]["to"][0]["provider"] = "q".into();
             }),
@@ -395,6 +414,16 @@ mod tests {
             ("without user", |s| s["providers"][0]["base_url"] = "http://a@b/".into()),
             ("64 hex digits", |s| {
                 s["keys"] = serde_json::json!([{"key_id": "k", "sha256": "zz", "project": "p"}]);
+            }),
+            ("model 'm', step 1: when `request.nothing`", |s| {
+                s["models"][0]["route"][0]["when"] = "request.nothing".into();
+            }),
+            ("at most 10000", |s| {
+                s["models"][0]["route"][0]["split"] =
+                    serde_json::json!({"target": {"provider": "p", "model": "y"}, "basis_points": 10_001});
+            }),
+            ("weight is at least 1", |s| {
+                s["models"][0]["route"][0]["to"][0]["weight"] = 0.into();
             }),
             ("no route", |s| s["models"][0]["route"] = serde_json::json!([])),
         ];

@@ -5,6 +5,7 @@
 //! mirrors `airside/dataplanes/snapshot.py`, then `compiled.rs`.
 
 mod compiled;
+mod condition;
 mod keys;
 mod model;
 mod problem;
@@ -12,11 +13,12 @@ mod time;
 mod token;
 
 pub use compiled::{Compiled, Principal, ProviderIndex};
+pub use condition::{Condition, Facts, MOST_CONDITION_BYTES, NAMES, NoAnswer, TASKS};
 pub use keys::{KEY_PREFIX, KeyShape, key_digest, key_shape};
 pub use model::{
-    Budget, BudgetWindow, Credential, CredentialKind, Key, Limits, Model, OnLimit, Price, PriceTier, Provider,
-    RevokedSession, SNAPSHOT_FORMAT, ScopeKind, ServiceTierPrices, SessionTokenKey, Snapshot, Step, Target, Timeouts,
-    ToolFees, UnknownPrice, UnknownPricePolicy,
+    Budget, BudgetWindow, Capabilities, Credential, CredentialKind, Key, Limits, Model, OnLimit, Price, PriceTier,
+    Provider, RevokedSession, SNAPSHOT_FORMAT, ScopeKind, ServiceTierPrices, SessionTokenKey, Share, Snapshot, Step,
+    Strategy, Target, Timeouts, ToolFees, UnknownPrice, UnknownPricePolicy,
 };
 pub use problem::SnapshotProblem;
 pub use time::{DAY_S, Moment, civil_from_days, days_from_civil};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use airside_protocols::{Family, ServiceTier};
 use serde::{Deserialize, Serialize};
 
+use crate::condition::Condition;
 use crate::time::Moment;
 
 /// The newest format this gateway can read.
@@ -176,6 +177,20 @@ impl Price {
     }
 }
 
+/// What a model can be given. `None`: nobody said, and it is taken to be able.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct Capabilities {
+    /// Pictures.
+    pub images: Option<bool>,
+    /// Documents and other files.
+    pub documents: Option<bool>,
+    /// Tools to call.
+    pub tools: Option<bool>,
+    /// A wish to think before it answers.
+    pub thinking: Option<bool>,
+}
+
 /// One model at one provider.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Target {
@@ -192,17 +207,84 @@ pub struct Target {
     /// The model's context window: no call can take more input, so no hold is larger.
     #[serde(default)]
     pub max_input_tokens: Option<u64>,
+    /// Its share among the targets of a weighted step.
+    #[serde(default = "default_weight")]
+    pub weight: u32,
+    /// What it can be given.
+    #[serde(default)]
+    pub capabilities: Capabilities,
 }
 
 const fn default_output() -> u64 {
     32_000
 }
 
+const fn default_weight() -> u32 {
+    1
+}
+
+/// In which order the targets of a step are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// As they stand.
+    #[default]
+    Ordered,
+    /// By chance, as their weights have it.
+    Weighted,
+    /// The one this call costs least at first.
+    Cheapest,
+    /// The one that lately began to answer soonest first.
+    Fastest,
+}
+
+impl Strategy {
+    /// As it is written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ordered => "ordered",
+            Self::Weighted => "weighted",
+            Self::Cheapest => "cheapest",
+            Self::Fastest => "fastest",
+        }
+    }
+}
+
+/// A target for a share of the calls only.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Share {
+    /// The target.
+    pub target: Target,
+    /// Hundredths of a per cent: 10,000 is every call.
+    pub basis_points: u32,
+}
+
 /// One rule of a route.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Step {
-    /// The targets to try, in order.
+    /// The calls it is for; `None`: all.
+    #[serde(default)]
+    pub when: Option<Condition>,
+    /// The targets to try.
     pub to: Vec<Target>,
+    /// In which order.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// A new target that a share of the sessions tries first.
+    #[serde(default)]
+    pub split: Option<Share>,
+    /// A target that gets a copy of a share of the calls, and whose answer nobody sees.
+    #[serde(default)]
+    pub shadow: Option<Share>,
+}
+
+impl Step {
+    /// Every target this step can lead to.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        let shares = self.split.iter().chain(&self.shadow);
+        self.to.iter().chain(shares.map(|share| &share.target))
+    }
 }
 
 /// An alias and its route.
@@ -212,6 +294,37 @@ pub struct Model {
     pub name: String,
     /// The first step that applies counts.
     pub route: Vec<Step>,
+}
+
+impl Model {
+    /// True if any step asks about the call.
+    #[must_use]
+    pub fn has_conditions(&self) -> bool {
+        self.route.iter().any(|step| step.when.is_some())
+    }
+
+    /// True if the route depends on how long the input is.
+    #[must_use]
+    pub fn asks_about_size(&self) -> bool {
+        self.route.iter().any(|step| {
+            step.when.is_some()
+                || step.strategy == Strategy::Cheapest
+                || step.targets().any(|target| target.max_input_tokens.is_some())
+        })
+    }
+
+    /// True if the route depends on tools or thinking.
+    #[must_use]
+    pub fn asks_about_wishes(&self) -> bool {
+        let is_unable =
+            |target: &Target| target.capabilities.tools == Some(false) || target.capabilities.thinking == Some(false);
+        self.has_conditions() || self.targets().any(is_unable)
+    }
+
+    /// Every target a call of it can reach.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.route.iter().flat_map(Step::targets)
+    }
 }
 
 /// A long-lived key, known by its SHA-256 only.
@@ -357,6 +470,12 @@ pub struct Limits {
     pub max_concurrent_calls: u64,
     /// How long a WebSocket may stay open.
     pub websocket_lifetime_ms: u64,
+    /// Requests after the first one of a call that a session may have in `retry_window_ms`.
+    pub session_retries: u64,
+    /// In which time they come back.
+    pub retry_window_ms: u64,
+    /// Copies for shadow targets at once; more are not sent.
+    pub max_shadow_calls: u64,
 }
 
 impl Default for Limits {
@@ -368,6 +487,9 @@ impl Default for Limits {
             short_retry_after_ms: 2_000,
             max_concurrent_calls: 4_096,
             websocket_lifetime_ms: 3_600_000,
+            session_retries: 20,
+            retry_window_ms: 600_000,
+            max_shadow_calls: 16,
         }
     }
 }

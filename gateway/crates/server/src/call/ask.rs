@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use airside_journal::AttemptOutcome;
 use airside_protocols::{FrontDoor, RequestFields, replace_model};
 use airside_providers::{
-    Asked, Failure, Kind, Retry, StatusMeaning, answer_headers, meaning_of_status, name_in_body, retry_after,
+    Asked, Failure, Kind, Origin, StatusMeaning, answer_headers, is_too_long, meaning_of_status, name_in_body,
+    retry_after,
 };
-use airside_routing::{Candidate, Course, NextStep, Plan};
+use airside_routing::{Candidate, Course, NextStep, Plan, Skip, Skipped, jittered};
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Uri};
@@ -25,8 +26,11 @@ use crate::upstream::{Answer, Destination, Message, OutBody, SendFault, Way, sen
 const MOST_KEPT: usize = 256 << 10;
 const LONGEST_KEPT: Duration = Duration::from_secs(10);
 
+/// Anthropic and `OpenAI` say with it whether asking again may help.
+const SHOULD_RETRY: &str = "x-should-retry";
+
 /// What a call asks for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Question {
     pub(crate) door: FrontDoor,
     pub(crate) headers: HeaderMap,
@@ -83,19 +87,15 @@ pub(crate) async fn ask(
     question: &Question,
 ) -> Result<Answered, NoAnswer> {
     let limits = &active.compiled.snapshot.limits;
-    let mut course = Course::new(
-        plan.candidates.len(),
-        Duration::from_millis(limits.short_retry_after_ms),
-    );
-    let mut last_word = None;
-    let mut last_refusal = None;
-    let mut last_failure = None;
+    let mut course = Course::new(&plan.candidates, Duration::from_millis(limits.short_retry_after_ms));
+    let mut last = LastWords::default();
     loop {
         let at = match course.next_step() {
             NextStep::Ask(at) => at,
             NextStep::WaitAndAsk(wait, at) => {
                 let began = Instant::now();
-                tokio::time::sleep(wait).await;
+                let dice = worker.gateway.clock.now().micros.unsigned_abs();
+                tokio::time::sleep(jittered(wait, dice)).await;
                 call.waited_since(began);
                 at
             }
@@ -107,24 +107,57 @@ pub(crate) async fn ask(
         let Some(provider) = active.providers.get(candidate.provider) else {
             break;
         };
+        let is_free = worker
+            .gateway
+            .health
+            .begin(&provider.name, candidate.key, Instant::now());
+        if !is_free && course.has_next() {
+            call.skip(&Skipped {
+                target: candidate.target,
+                skip: Skip::CoolingDown,
+            });
+            continue;
+        }
+        if !call.may_ask(limits) {
+            break;
+        }
+        call.thread.has_wider = course.has_wider(at);
         match attempt(worker, call, active, candidate, provider, question).await {
             Ok(answered) => return Ok(answered),
             Err(setback) => {
-                let Setback { failed, word, refusal } = *setback;
-                note_failure(call, &failed);
-                course.failed(at, &failed.failure);
-                if let Retry::SameTarget { after } = failed.failure.retry {
-                    worker.gateway.cooldowns.cool(&provider.name, after, Instant::now());
-                }
-                last_word = word.or(last_word);
-                last_refusal = refusal.or(last_refusal);
-                last_failure = Some((failed.failure, Arc::clone(&provider.name)));
+                note_failure(call, &setback.failed);
+                course.failed(at, &setback.failed.failure, setback.may_wait);
+                call.note_setback(&provider.name, &setback.failed.failure);
+                last.note(*setback, &provider.name);
             }
         }
     }
-    // A provider that was asked and failed has more to say than one that could not be asked.
-    let ours = || NoAnswer::Ours(last_refusal.unwrap_or_else(|| refusal(last_failure)));
-    Err(last_word.map_or_else(ours, NoAnswer::Theirs))
+    Err(last.into_answer())
+}
+
+/// What a call that nobody answered is told.
+#[derive(Default)]
+struct LastWords {
+    word: Option<LastWord>,
+    refusal: Option<Refusal>,
+    failure: Option<(Failure, Arc<str>)>,
+}
+
+impl LastWords {
+    fn note(&mut self, setback: Setback, provider: &Arc<str>) {
+        let Setback {
+            failed, word, refusal, ..
+        } = setback;
+        self.word = word.or(self.word.take());
+        self.refusal = refusal.or(self.refusal.take());
+        self.failure = Some((failed.failure, Arc::clone(provider)));
+    }
+
+    /// A provider that was asked and failed has more to say than one that could not be asked.
+    fn into_answer(self) -> NoAnswer {
+        let ours = || NoAnswer::Ours(self.refusal.unwrap_or_else(|| refusal(self.failure)));
+        self.word.map_or_else(ours, NoAnswer::Theirs)
+    }
 }
 
 /// A failed attempt and what the provider said of it.
@@ -133,6 +166,8 @@ struct Setback {
     word: Option<LastWord>,
     /// Our own refusal, where the request cannot be said in the target's dialect.
     refusal: Option<Refusal>,
+    /// False where the provider said that asking again is of no use.
+    may_wait: bool,
 }
 
 impl Setback {
@@ -141,6 +176,7 @@ impl Setback {
             failed,
             word,
             refusal: None,
+            may_wait: true,
         })
     }
 
@@ -149,6 +185,7 @@ impl Setback {
             failed: Failed::silent(Kind::Untranslatable),
             word: None,
             refusal: Some(refusal),
+            may_wait: true,
         })
     }
 }
@@ -247,10 +284,12 @@ async fn judge(
     let headers = lane.answer_headers(answer_headers(&answer.headers, provider.secret.as_deref()));
     let patience = Patience::new(&active.compiled.snapshot.limits, provider.timeouts.idle_ms);
     let status = answer.status;
+    let may_wait = answer.headers.get(SHOULD_RETRY).is_none_or(|value| value != "false");
     match meaning_of_status(status, wait) {
         StatusMeaning::Verdict => {
+            let said = words_of_refusal(call, lane, &mut answer, &headers).await?;
             call.end_attempt(AttemptOutcome::Refused, None, None);
-            let (status, start) = verdict(call, lane, answer).await;
+            let (status, start) = verdict(call, lane, answer, said).await;
             call.commit(status);
             Ok(Answered {
                 status,
@@ -270,7 +309,9 @@ async fn judge(
                 let (status, body) = lane.error(status, body, &call.record.call_id);
                 LastWord { status, headers, body }
             });
-            Err(Setback::new(Failed { failure, said: None }, word))
+            let mut setback = Setback::new(Failed { failure, said: None }, word);
+            setback.may_wait = may_wait;
+            Err(setback)
         }
         StatusMeaning::Answer => {
             let start = hold(call, lane, answer, patience).await;
@@ -295,18 +336,58 @@ async fn judge(
     }
 }
 
-/// A provider's verdict on the request: passed on as it is, or said in the caller's dialect.
-async fn verdict(call: &Call, lane: &Lane, mut answer: Answer) -> (u16, Start) {
-    if !lane.is_translated() {
-        let start = Start::Plain {
-            held: Vec::new(),
-            body: answer.body,
-        };
-        return (answer.status, start);
+/// The words of a refusal, read where a wider target is left that may not share it. `None`: they were not looked at.
+///
+/// `Err` if the input is too long for this target, or the words cannot be read.
+async fn words_of_refusal(
+    call: &Call,
+    lane: &Lane,
+    answer: &mut Answer,
+    headers: &HeaderMap,
+) -> Result<Option<Bytes>, Box<Setback>> {
+    if !call.thread.has_wider || !matches!(answer.status, 400 | 413) {
+        return Ok(None);
     }
-    let body = read_short(&mut answer.body, MOST_KEPT, LONGEST_KEPT).await;
-    let (status, body) = lane.error(answer.status, body.unwrap_or_default(), &call.record.call_id);
-    (status, Start::Whole(body))
+    let Some(body) = read_short(&mut answer.body, MOST_KEPT, LONGEST_KEPT).await else {
+        return Err(Setback::new(Failed::silent(Kind::Garbage), None));
+    };
+    if !is_too_long(call.family, answer.status, &body) {
+        return Ok(Some(body));
+    }
+    let failure = Failure {
+        origin: Origin::Caller,
+        ..Failure::at_provider(Kind::TooLong)
+    };
+    let (status, body) = lane.error(answer.status, body, &call.record.call_id);
+    let word = LastWord {
+        status,
+        headers: headers.clone(),
+        body,
+    };
+    Err(Setback::new(Failed { failure, said: None }, Some(word)))
+}
+
+/// A provider's verdict on the request: passed on as it is, or said in the caller's dialect.
+async fn verdict(call: &Call, lane: &Lane, mut answer: Answer, said: Option<Bytes>) -> (u16, Start) {
+    let status = answer.status;
+    match (said, lane.is_translated()) {
+        (Some(body), false) => (status, Start::Whole(body)),
+        (None, false) => {
+            let start = Start::Plain {
+                held: Vec::new(),
+                body: answer.body,
+            };
+            (status, start)
+        }
+        (said, true) => {
+            let body = match said {
+                Some(body) => Some(body),
+                None => read_short(&mut answer.body, MOST_KEPT, LONGEST_KEPT).await,
+            };
+            let (status, body) = lane.error(status, body.unwrap_or_default(), &call.record.call_id);
+            (status, Start::Whole(body))
+        }
+    }
 }
 
 async fn hold(call: &mut Call, lane: &Lane, answer: Answer, patience: Patience) -> Result<Start, Failed> {

@@ -13,6 +13,7 @@ mod route;
 mod serve;
 mod settle;
 mod stream;
+mod thread;
 mod told;
 
 pub(crate) use identity::shortened;

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use airside_journal::Outcome;
 use airside_metering::CallBound;
 use airside_protocols::{Address, FrontDoor, RequestFields, scan_request, with_summaries};
-use airside_routing::{Plan, SessionKey};
-use airside_snapshot::Principal;
+use airside_routing::Plan;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::request::Parts;
@@ -127,18 +126,6 @@ async fn prepare(worker: &Worker, call: &mut Call, caller: &Caller, arrived: Arr
     if active.compiled.model(&fields.model).is_some() {
         call.alias = Alias::Configured;
     }
-    let mut plan = route(&worker.gateway, active, &caller.principal, door, &fields.model)?;
-    if !door.is_billed() {
-        plan.candidates.truncate(1);
-    }
-    call.session = session_of(call, &caller.principal, &fields.model);
-    call.record.timings.routed_us = call.elapsed_us();
-    let bound = admit(worker, call, caller, &plan, body.len() as u64, &fields).await?;
-    for skipped in &plan.skipped {
-        call.skip(skipped);
-    }
-    call.record.route_reason = Some(reason_of(&plan));
-    open(worker, call, &bound, &plan)?;
     let query = head.uri.query().map(str::to_owned);
     let question = Question {
         door,
@@ -147,16 +134,24 @@ async fn prepare(worker: &Worker, call: &mut Call, caller: &Caller, arrived: Arr
         body,
         fields,
     };
+    let plan = route(call, active, &caller.principal, &question, &question.fields.model)?;
+    call.record.timings.routed_us = call.elapsed_us();
+    let bound = admit(
+        worker,
+        call,
+        caller,
+        &plan,
+        question.body.len() as u64,
+        &question.fields,
+    )
+    .await?;
+    for skipped in &plan.skipped {
+        call.skip(skipped);
+    }
+    open(worker, call, &bound, &plan)?;
     ask(worker, call, active, &plan, &question)
         .await
         .map_err(Stopped::Unanswered)
-}
-
-/// Which thread of which session this call belongs to.
-fn session_of(call: &Call, principal: &Principal, alias: &str) -> Option<SessionKey> {
-    let caller = &call.record.caller;
-    let (named, subagent) = (caller.harness_session.as_deref(), caller.subagent.as_deref());
-    SessionKey::of(principal, alias, named, subagent)
 }
 
 /// Read the body and what it says.
@@ -207,13 +202,6 @@ async fn admit(
     call.record.timings.queue_us = call.elapsed_us().saturating_sub(asked_us);
     call.holds(reserved?);
     Ok(bound)
-}
-
-fn reason_of(plan: &Plan<'_>) -> String {
-    match plan.skipped.len() {
-        0 => "first of its chain".to_owned(),
-        skipped => format!("first usable of its chain, {skipped} skipped"),
-    }
 }
 
 fn open(worker: &Worker, call: &mut Call, bound: &CallBound, plan: &Plan<'_>) -> Result<(), Refusal> {

@@ -11,13 +11,14 @@ use airside_journal::{Attempt, AttemptOutcome, ModelCall, Outcome, Ticket, Trans
 use airside_metering::{CallBound, Hold, cost_of, estimate_input, estimate_output};
 use airside_protocols::{Consumption, Family, FrontDoor, ObjectWriter, ServiceTier, TokenUsage};
 use airside_providers::UsageTap;
-use airside_routing::{AnswerNote, Candidate, Place, SessionKey, Skipped};
+use airside_routing::{Candidate, Skipped};
 use airside_snapshot::{Price, Principal};
 use airside_translation::Loss;
 use http::header::HeaderMap;
 use serde_json::json;
 
 use super::identity::{identity, trace_id};
+use super::thread::Thread;
 use super::told::takes_trailers;
 use crate::gateway::Gateway;
 use crate::log::Level;
@@ -36,12 +37,14 @@ pub(crate) struct Call {
     pub(crate) content_bytes: u64,
     /// The provider said that its answer, and so its count, is whole.
     pub(crate) is_answer_whole: bool,
-    /// Which thread of which session it belongs to, where that can be told.
-    pub(crate) session: Option<SessionKey>,
     /// How the alias it asks for is counted.
     pub(crate) alias: Alias,
     /// The caller takes what is known only at the end of a stream.
     pub(crate) takes_trailers: bool,
+    /// What it knows of its session.
+    pub(crate) thread: Thread,
+    /// Which key of the provider has the request.
+    pub(crate) key: usize,
     started: Instant,
     hold: Hold,
     ticket: Option<Ticket>,
@@ -87,9 +90,10 @@ impl Call {
             usage: UsageTap::default(),
             content_bytes: 0,
             is_answer_whole: false,
-            session: None,
             alias: Alias::Other,
             takes_trailers: takes_trailers(headers),
+            thread: Thread::default(),
+            key: 0,
             started,
             hold: Hold::default(),
             ticket: None,
@@ -189,6 +193,7 @@ impl Call {
             .push(Attempt::begun(Arc::clone(provider), model, now_us));
         self.price = Some(Arc::clone(candidate.price));
         self.family = candidate.family;
+        self.key = candidate.key;
         self.usage = UsageTap::default();
         self.content_bytes = 0;
     }
@@ -238,6 +243,8 @@ impl Call {
             self.record.provider_model = Some(Arc::clone(&attempt.model));
             self.record.timings.connect_us = attempt.connect_us;
             self.record.timings.head_us = attempt.first_byte_us;
+            let health = &self.gateway.health;
+            health.note_success(&attempt.provider, self.key, Instant::now());
         }
     }
 
@@ -291,6 +298,7 @@ impl Call {
                 _ => {}
             }
         }
+        self.note_end(outcome);
         self.bill(outcome);
         self.record.timings.total_us = now_us;
         self.record.timings.gateway_us = self.gateway_us();
@@ -321,7 +329,7 @@ impl Call {
             self.record.usage = usage;
             self.record.usage_source = source;
             self.record.cost_nanousd = self.priced(&price, usage);
-            self.note_answer(usage);
+            self.note_answer(usage, &price);
         }
         let hold = std::mem::take(&mut self.hold);
         if hold.nanousd() > 0 && self.record.cost_nanousd > hold.nanousd() {
@@ -335,28 +343,6 @@ impl Call {
             .held_nanousd
             .fetch_sub(hold.nanousd(), Ordering::Relaxed);
         self.record.charges = self.gateway.ledger.settle(hold, self.record.cost_nanousd);
-    }
-
-    /// Remember for the session's next call where this one was answered.
-    fn note_answer(&self, usage: TokenUsage) {
-        let Some((session, (provider, model))) = self
-            .session
-            .as_ref()
-            .zip(self.record.provider.clone().zip(self.record.provider_model.clone()))
-        else {
-            return;
-        };
-        let note = AnswerNote {
-            place: Place {
-                provider,
-                model,
-                family: self.family,
-                key: 0,
-            },
-            usage,
-            issued_thinking: usage.output > 0,
-        };
-        self.gateway.sessions.note_answer(session, note, Instant::now());
     }
 
     /// What these tokens and the provider's own tools cost, as the service tier that answered.
