@@ -14,6 +14,8 @@ pub(crate) enum Heard {
     Counted(Counts),
     /// A piece of text.
     Text(String),
+    /// A piece of the words with which it refuses.
+    Refusal(String),
     /// A piece of thinking.
     Thinking(String),
     /// The thinking under way is over. With data (see `opaque.rs`) and no thinking under way: thinking that is hidden.

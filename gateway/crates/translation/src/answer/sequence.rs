@@ -17,6 +17,7 @@ const PART_BYTES: usize = 128;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Text,
+    Refusal,
     Thinking,
     Call,
 }
@@ -158,6 +159,7 @@ impl Part {
             let piece = std::mem::take(&mut self.waiting);
             heard.push(match self.kind {
                 Kind::Text => Heard::Text(piece),
+                Kind::Refusal => Heard::Refusal(piece),
                 Kind::Thinking => Heard::Thinking(piece),
                 Kind::Call => Heard::Arguments(piece),
             });
@@ -167,7 +169,7 @@ impl Part {
             return false;
         }
         match self.kind {
-            Kind::Text => {}
+            Kind::Text | Kind::Refusal => {}
             Kind::Thinking => heard.push(Heard::ThinkingOver(self.data.take())),
             Kind::Call => heard.push(Heard::CallOver),
         }
@@ -191,7 +193,7 @@ impl Part {
     fn may_be_whole(&mut self) -> bool {
         match (self.ends, self.kind) {
             (Ends::Told, _) => false,
-            (Ends::ForOthers, Kind::Text | Kind::Thinking) => true,
+            (Ends::ForOthers, Kind::Text | Kind::Refusal | Kind::Thinking) => true,
             (Ends::ForOthers, Kind::Call) => {
                 if self.checked == self.arguments.len() {
                     return false;

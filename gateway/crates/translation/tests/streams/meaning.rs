@@ -38,7 +38,7 @@ fn losses(said: &Said) -> Vec<&str> {
 
 #[test]
 fn the_reason_to_stop_keeps_its_meaning() {
-    let table: [(Family, &str, [&str; 4]); 14] = [
+    let table: [(Family, &str, [&str; 4]); 15] = [
         (Anthropic, "text", ["", "completed", "stop", "STOP"]),
         (Anthropic, "thinking_and_tools", ["", "completed", "tool_calls", "STOP"]),
         (Anthropic, "stop_sequence", ["", "completed", "stop", "STOP"]),
@@ -59,7 +59,8 @@ fn the_reason_to_stop_keeps_its_meaning() {
             "incomplete",
             ["max_tokens", "", "length", "MAX_TOKENS"],
         ),
-        (OpenaiResponses, "refusal", ["refusal", "", "content_filter", "SAFETY"]),
+        (OpenaiResponses, "refusal", ["refusal", "", "stop", "SAFETY"]),
+        (OpenaiChat, "refusal", ["refusal", "completed", "", "SAFETY"]),
         (OpenaiChat, "tools_at_once", ["tool_use", "completed", "", "STOP"]),
         (OpenaiChat, "filtered", ["refusal", "content_filter", "", "SAFETY"]),
         (
@@ -79,6 +80,15 @@ fn the_reason_to_stop_keeps_its_meaning() {
                 client.name()
             );
         }
+    }
+}
+
+#[test]
+fn a_refusal_keeps_its_words() {
+    for (target, client) in [(OpenaiChat, OpenaiResponses), (OpenaiResponses, OpenaiChat)] {
+        let seen = seen(target, "refusal", client);
+        assert_eq!((seen.refusal.as_str(), seen.text.as_str()), ("I will not.", ""));
+        assert_eq!(self::seen(target, "refusal", Anthropic).text, "I will not.");
     }
 }
 

@@ -62,7 +62,6 @@ struct Item {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ContentPart {
-    r#type: String,
     text: Option<String>,
     refusal: Option<String>,
     annotations: Option<Vec<Value>>,
@@ -72,6 +71,7 @@ struct ContentPart {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Place {
     Content(u64),
+    Refusal(u64),
     Summary(u64),
     Thought(u64),
     Arguments,
@@ -81,6 +81,7 @@ impl Place {
     const fn kind(self) -> Kind {
         match self {
             Self::Content(_) => Kind::Text,
+            Self::Refusal(_) => Kind::Refusal,
             Self::Summary(_) | Self::Thought(_) => Kind::Thinking,
             Self::Arguments => Kind::Call,
         }
@@ -143,12 +144,14 @@ impl ResponsesReader {
     /// Text or arguments, in pieces or all at once.
     fn piece(&mut self, kind: &[u8], event: &Event) {
         let content = Place::Content(event.content_index.unwrap_or(0));
+        let refusal = Place::Refusal(event.content_index.unwrap_or(0));
         let summary = Place::Summary(event.summary_index.unwrap_or(0));
         let thought = Place::Thought(event.content_index.unwrap_or(0));
         let (place, whole) = match kind {
-            b"response.output_text.delta" | b"response.refusal.delta" => (content, None),
+            b"response.output_text.delta" => (content, None),
+            b"response.refusal.delta" => (refusal, None),
             b"response.output_text.done" => (content, event.text.as_deref()),
-            b"response.refusal.done" => (content, event.refusal.as_deref()),
+            b"response.refusal.done" => (refusal, event.refusal.as_deref()),
             b"response.reasoning_summary_text.delta" => (summary, None),
             b"response.reasoning_summary_text.done" => (summary, event.text.as_deref()),
             b"response.reasoning_text.delta" => (thought, None),
@@ -241,14 +244,17 @@ impl ResponsesReader {
 
     fn message_done(&mut self, at: u64, item: &Item, heard: &mut Vec<Heard>) {
         for (number, part) in (0..).zip(item.content.iter().flatten()) {
-            self.refused |= part.r#type == "refusal";
-            let text = part.text.as_deref().or(part.refusal.as_deref());
-            self.say_rest(at, Place::Content(number), text.unwrap_or_default());
+            if let Some(refusal) = &part.refusal {
+                self.refused = true;
+                self.say_rest(at, Place::Refusal(number), refusal);
+            }
+            self.say_rest(at, Place::Content(number), part.text.as_deref().unwrap_or_default());
             if part.annotations.as_ref().is_some_and(|notes| !notes.is_empty()) {
                 heard.push(Heard::Lost("citations"));
             }
         }
         self.sequence.over(at, Kind::Text, None);
+        self.sequence.over(at, Kind::Refusal, None);
     }
 
     fn end(&mut self, response: &Response, heard: &mut Vec<Heard>) {

@@ -29,6 +29,8 @@ pub(crate) trait Writer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Block {
     Text,
+    /// The words of a refusal, for dialects that keep them apart.
+    Refusal,
     Thinking,
     /// Thinking that is not shown.
     Hidden(String),

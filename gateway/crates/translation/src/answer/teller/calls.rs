@@ -72,19 +72,19 @@ impl Teller {
                     held.push_str(piece);
                 }
             }
-            Open::Nothing | Open::Text | Open::Thinking => {}
+            Open::Nothing | Open::Text | Open::Refusal | Open::Thinking => {}
         }
     }
 
     pub(super) fn call_over(&mut self, writer: &mut dyn Writer, out: &mut Vec<u8>) {
-        if matches!(self.open, Open::Nothing | Open::Text | Open::Thinking) {
+        if matches!(self.open, Open::Nothing | Open::Text | Open::Refusal | Open::Thinking) {
             return;
         }
         match std::mem::replace(&mut self.open, Open::Nothing) {
             Open::Held => return self.write_held(writer, out),
             // A caller that parses the arguments must find JSON even where the target wrote nothing.
             Open::Arguments { any: false } => writer.piece("{}", out),
-            Open::Nothing | Open::Text | Open::Thinking | Open::Arguments { any: true } => {}
+            Open::Nothing | Open::Text | Open::Refusal | Open::Thinking | Open::Arguments { any: true } => {}
             Open::Output => {
                 self.open = Open::Text;
                 return;
@@ -111,7 +111,7 @@ impl Teller {
         };
         if !is_one_object(arguments) {
             // Half of a call must not be run as if it were one.
-            self.has_broken_call = true;
+            self.broken_calls += 1;
             self.losses.insert(Loss::of("tool_arguments"));
             return;
         }

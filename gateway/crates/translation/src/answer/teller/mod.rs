@@ -25,6 +25,7 @@ const BYTES_A_TOKEN: u64 = 4;
 enum Open {
     Nothing,
     Text,
+    Refusal,
     Thinking,
     /// Arguments as they come.
     Arguments {
@@ -69,7 +70,10 @@ pub(crate) struct Teller {
     all_calls: usize,
     /// The call that is the answer has begun.
     has_output: bool,
-    has_broken_call: bool,
+    /// Words of a refusal were told as such.
+    has_refusal: bool,
+    /// Calls that could not be told, because they cannot be read.
+    broken_calls: usize,
     stage: Stage,
     stop: Option<(Stop, Option<String>)>,
     counts: Counts,
@@ -93,7 +97,8 @@ impl Teller {
             calls: 0,
             all_calls: 0,
             has_output: false,
-            has_broken_call: false,
+            has_refusal: false,
+            broken_calls: 0,
             stage: Stage::Silent,
             stop: None,
             counts: Counts::default(),
@@ -115,6 +120,7 @@ impl Teller {
                 writer.count(&self.best_counts());
             }
             Heard::Text(piece) => self.text(&piece, writer, out),
+            Heard::Refusal(piece) => self.refusal(&piece, writer, out),
             Heard::Thinking(piece) => self.thinking(&piece, writer, out),
             Heard::ThinkingOver(data) => self.thinking_over(data, writer, out),
             Heard::CallBegan(call) => self.call(call, writer, out),
@@ -177,7 +183,7 @@ impl Teller {
         match self.open {
             Open::Nothing => {}
             Open::Thinking => self.thinking_over(None, writer, out),
-            Open::Text => {
+            Open::Text | Open::Refusal => {
                 self.open = Open::Nothing;
                 writer.close(None, out);
             }
@@ -201,6 +207,19 @@ impl Teller {
         if self.open != Open::Text {
             self.begin(Block::Text, Open::Text, writer, out);
         }
+        writer.piece(piece, out);
+    }
+
+    /// A refusal is a text of its own kind where the dialect knows one; elsewhere the reason to stop says it.
+    fn refusal(&mut self, piece: &str, writer: &mut dyn Writer, out: &mut Vec<u8>) {
+        if !is_openai(self.plan.client) {
+            return self.text(piece, writer, out);
+        }
+        self.said(piece.len());
+        if self.open != Open::Refusal {
+            self.begin(Block::Refusal, Open::Refusal, writer, out);
+        }
+        self.has_refusal = true;
         writer.piece(piece, out);
     }
 
@@ -239,8 +258,9 @@ impl Teller {
     const fn true_stop(&self, stop: Stop) -> Stop {
         match stop {
             Stop::EndTurn | Stop::ToolUse if self.calls > 0 => Stop::ToolUse,
-            Stop::EndTurn | Stop::ToolUse if self.has_broken_call => Stop::MalformedCall,
+            Stop::EndTurn | Stop::ToolUse if self.broken_calls > 0 => Stop::MalformedCall,
             Stop::ToolUse => Stop::EndTurn,
+            Stop::Refusal if self.has_refusal => Stop::EndTurn,
             _ => stop,
         }
     }
@@ -260,6 +280,10 @@ impl Teller {
 /// The answer's id as far as it can be part of any dialect's ids.
 pub(crate) fn root_of(plan: &AnswerPlan) -> String {
     plan.answer_id.chars().filter(|letter| is_plain(*letter)).collect()
+}
+
+const fn is_openai(family: Family) -> bool {
+    matches!(family, Family::OpenaiResponses | Family::OpenaiChat)
 }
 
 fn is_plain(letter: char) -> bool {

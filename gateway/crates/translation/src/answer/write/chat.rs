@@ -48,6 +48,7 @@ pub(super) struct ChatWriter {
 #[derive(Debug, Clone, Copy)]
 enum Open {
     Content,
+    Refusal,
     Reasoning,
     Arguments,
     Input,
@@ -101,6 +102,7 @@ impl Writer for ChatWriter {
     fn open(&mut self, block: Block, out: &mut Vec<u8>) {
         match block {
             Block::Text => self.open = Open::Content,
+            Block::Refusal => self.open = Open::Refusal,
             Block::Thinking | Block::Hidden(_) => self.open = Open::Reasoning,
             Block::Call(call) => {
                 let index = self.next_call;
@@ -122,6 +124,7 @@ impl Writer for ChatWriter {
     fn piece(&mut self, piece: &str, out: &mut Vec<u8>) {
         match self.open {
             Open::Content => self.chunk(None, out, |delta| delta.text("content", piece)),
+            Open::Refusal => self.chunk(None, out, |delta| delta.text("refusal", piece)),
             Open::Reasoning => self.chunk(None, out, |delta| delta.text("reasoning_content", piece)),
             Open::Arguments => self.more("function", "arguments", piece, out),
             Open::Input => self.more("custom", "input", piece, out),
@@ -167,7 +170,7 @@ pub(super) fn whole(plan: &AnswerPlan, collected: &Collector) -> Vec<u8> {
             choice.object("message", |message| {
                 message.text("role", "assistant");
                 message.optional_text("content", joined(&Block::Text).as_deref());
-                message.optional_text("refusal", None);
+                message.optional_text("refusal", joined(&Block::Refusal).as_deref());
                 if let Some(reasoning) = joined(&Block::Thinking) {
                     message.text("reasoning_content", &reasoning);
                 }

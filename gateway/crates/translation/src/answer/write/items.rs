@@ -28,7 +28,7 @@ impl Item {
     /// The item at this place of the output.
     pub(super) fn new(root: &str, place: usize, block: Block) -> Self {
         let prefix = match &block {
-            Block::Text => "msg",
+            Block::Text | Block::Refusal => "msg",
             Block::Thinking | Block::Hidden(_) => "rs",
             Block::Call(call) => match call.tool.kind {
                 ToolKind::Function => "fc",
@@ -55,11 +55,16 @@ impl Item {
         let is_done = progress == Progress::Done;
         item.text("id", &self.id);
         match &self.block {
-            Block::Text => {
+            Block::Text | Block::Refusal => {
                 item.text("type", "message");
                 write_status(item, progress);
                 item.text("role", "assistant");
-                let part = text_part(&self.text);
+                let json = if self.block == Block::Text {
+                    text_part
+                } else {
+                    refusal_part
+                };
+                let part = json(&self.text);
                 array(item.key("content"), is_done.then_some(part.as_slice()));
             }
             Block::Thinking => {
@@ -123,6 +128,16 @@ pub(super) fn text_part(text: &str) -> Vec<u8> {
         part.text("text", text);
         array(part.key("annotations"), []);
         array(part.key("logprobs"), []);
+    });
+    out
+}
+
+/// A part of a message that refuses.
+pub(super) fn refusal_part(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + 64);
+    object(&mut out, |part| {
+        part.text("type", "refusal");
+        part.text("refusal", text);
     });
     out
 }

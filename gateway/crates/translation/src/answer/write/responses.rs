@@ -3,7 +3,7 @@
 
 use airside_protocols::{ErrorReply, Family, ObjectWriter, stream_error};
 
-use super::items::{Item, Progress, summary_part, text_part};
+use super::items::{Item, Progress, refusal_part, summary_part, text_part};
 use super::response::{Head, Status};
 use super::{Collector, array, event, object, raw};
 use crate::answer::counts::Counts;
@@ -120,6 +120,15 @@ impl Filling {
                     event: "response.content_part",
                     number: "content_index",
                     json: text_part,
+                }),
+            ),
+            Block::Refusal => (
+                "response.refusal",
+                "refusal",
+                Some(Part {
+                    event: "response.content_part",
+                    number: "content_index",
+                    json: refusal_part,
                 }),
             ),
             Block::Thinking => (

@@ -47,6 +47,7 @@ pub(super) fn read(events: &[Framed]) -> Seen {
 
 fn delta(seen: &mut Seen, delta: &Value) {
     seen.text.push_str(delta["content"].as_str().unwrap_or_default());
+    seen.refusal.push_str(delta["refusal"].as_str().unwrap_or_default());
     seen.thinking
         .push_str(delta["reasoning_content"].as_str().unwrap_or_default());
     let calls = delta["tool_calls"].as_array();

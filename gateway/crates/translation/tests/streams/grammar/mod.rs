@@ -15,6 +15,8 @@ pub(crate) use self::responses::note_item;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Seen {
     pub(crate) text: String,
+    /// The words of a refusal, where the dialect keeps them apart.
+    pub(crate) refusal: String,
     pub(crate) thinking: String,
     pub(crate) calls: Vec<SeenCall>,
     /// What the caller is to give back unread: signatures, encrypted items.

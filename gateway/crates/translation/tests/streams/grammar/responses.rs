@@ -86,27 +86,16 @@ impl Reader {
         }
         let open = self.open.as_mut().expect("an item is open");
         assert_eq!(event["item_id"], open.item["id"]);
-        let is_content = kind.starts_with("response.content_part") || kind.starts_with("response.output_text");
-        if is_content {
-            assert_eq!(
-                (&event["content_index"], text(&open.item, "type")),
-                (&json!(0), "message")
-            );
-        } else if kind.starts_with("response.reasoning_summary") {
-            assert_eq!(
-                (&event["summary_index"], text(&open.item, "type")),
-                (&json!(0), "reasoning")
-            );
-        }
+        check_place(kind, event, &open.item);
         match kind.rsplit_once('.').unwrap() {
             ("response.content_part" | "response.reasoning_summary_part", "added") => {
                 assert!(!open.has_part && !open.is_filled);
-                assert_eq!(text(&event["part"], "text"), "");
+                assert_eq!(part_text(&event["part"]), "");
                 open.has_part = true;
             }
             ("response.content_part" | "response.reasoning_summary_part", "done") => {
                 assert!(open.has_part && open.is_filled);
-                assert_eq!(text(&event["part"], "text"), open.text);
+                assert_eq!(part_text(&event["part"]), open.text);
                 open.has_part = false;
             }
             (filled, "delta") => {
@@ -115,7 +104,11 @@ impl Reader {
             }
             (filled, "done") => {
                 assert!(!open.is_filled && fills(filled, &open.item), "{event}");
-                let member = member_of(&open.item);
+                let member = if filled == "response.refusal" {
+                    "refusal"
+                } else {
+                    member_of(&open.item)
+                };
                 assert_eq!(text(event, member), open.text);
                 open.is_filled = true;
             }
@@ -148,6 +141,18 @@ impl Reader {
     }
 }
 
+/// Parts are numbered, and belong to items of their kind.
+fn check_place(kind: &str, event: &Value, item: &Value) {
+    let is_content = ["response.content_part", "response.output_text", "response.refusal"]
+        .iter()
+        .any(|start| kind.starts_with(start));
+    if is_content {
+        assert_eq!((&event["content_index"], text(item, "type")), (&json!(0), "message"));
+    } else if kind.starts_with("response.reasoning_summary") {
+        assert_eq!((&event["summary_index"], text(item, "type")), (&json!(0), "reasoning"));
+    }
+}
+
 /// Take over what a finished item says.
 pub(crate) fn note_item(seen: &mut Seen, item: &Value) {
     let call = |kind: &str, name: String, arguments: String| SeenCall {
@@ -161,7 +166,10 @@ pub(crate) fn note_item(seen: &mut Seen, item: &Value) {
         None => text(item, "name").to_owned(),
     };
     match text(item, "type") {
-        "message" => seen.text.push_str(text(&item["content"][0], "text")),
+        "message" => match text(&item["content"][0], "type") {
+            "refusal" => seen.refusal.push_str(text(&item["content"][0], "refusal")),
+            _ => seen.text.push_str(text(&item["content"][0], "text")),
+        },
         "reasoning" => {
             for part in item["summary"].as_array().unwrap() {
                 seen.thinking.push_str(text(part, "text"));
@@ -203,7 +211,7 @@ fn check_response(response: &Value, status: &str) {
 fn check_done(open: &Open, item: &Value) {
     assert_eq!((&open.item["id"], &open.item["type"]), (&item["id"], &item["type"]));
     if text(item, "type") == "message" {
-        assert_eq!(text(&item["content"][0], "text"), open.text);
+        assert_eq!(part_text(&item["content"][0]), open.text);
     } else if item[member_of(item)].is_string() {
         assert!(open.is_filled);
         assert_eq!(text(item, member_of(item)), open.text);
@@ -212,12 +220,17 @@ fn check_done(open: &Open, item: &Value) {
 
 fn fills(event: &str, item: &Value) -> bool {
     match text(item, "type") {
-        "message" => event == "response.output_text",
+        "message" => matches!(event, "response.output_text" | "response.refusal"),
         "reasoning" => event == "response.reasoning_summary_text",
         "function_call" => event == "response.function_call_arguments",
         "custom_tool_call" => event == "response.custom_tool_call_input",
         _ => false,
     }
+}
+
+fn part_text(part: &Value) -> &str {
+    let member = if part["type"] == "refusal" { "refusal" } else { "text" };
+    text(part, member)
 }
 
 fn member_of(item: &Value) -> &'static str {

@@ -102,13 +102,13 @@ impl ChatReader {
             self.thought().details.extend(details);
         }
         match delta.content {
-            Some(Content::Text(text)) => self.text(&text),
+            Some(Content::Text(text)) => self.words(Kind::Text, &text),
             Some(Content::Parts(parts)) => self.parts(&parts),
             None => {}
         }
         if let Some(refusal) = delta.refusal.filter(|refusal| !refusal.is_empty()) {
             self.refused = true;
-            self.text(&refusal);
+            self.words(Kind::Refusal, &refusal);
         }
         for call in delta.tool_calls.iter().flatten() {
             self.call(call);
@@ -127,7 +127,7 @@ impl ChatReader {
             for thought in part.thinking.iter().flatten() {
                 self.think(thought.text.as_deref(), false);
             }
-            self.text(part.text.as_deref().unwrap_or_default());
+            self.words(Kind::Text, part.text.as_deref().unwrap_or_default());
         }
     }
 
@@ -163,20 +163,21 @@ impl ChatReader {
         }
     }
 
-    fn text(&mut self, piece: &str) {
+    fn words(&mut self, kind: Kind, piece: &str) {
         if piece.is_empty() {
             return;
         }
         self.has_said = true;
         self.end_thought();
-        let key = if let Some((key, Kind::Text)) = self.sequence.last() {
-            key
-        } else {
-            self.next_key += 1;
-            self.sequence.begin(self.next_key, Kind::Text, Ends::ForOthers);
-            self.next_key
+        let key = match self.sequence.last() {
+            Some((key, last)) if last == kind => key,
+            _ => {
+                self.next_key += 1;
+                self.sequence.begin(self.next_key, kind, Ends::ForOthers);
+                self.next_key
+            }
         };
-        self.sequence.piece(key, Kind::Text, piece);
+        self.sequence.piece(key, kind, piece);
     }
 
     fn call(&mut self, call: &ToolCall) {
