@@ -15,7 +15,7 @@ from airside.api.services import Services, Use
 from airside.config.export import export_file
 from airside.config.file import AirsideFile, ParsedFile, check_references, parse_file
 from airside.config.plan import Action, Change, Current, Kind, apply, desired_state, plan, read_current
-from airside.dataplanes.compiler import missing_credential, unpriced_targets
+from airside.dataplanes.compiler import missing_credentials, unpriced_targets
 from airside.errors import Conflict
 
 router: APIRouter = admin_router("/v1/config", "configuration")
@@ -137,12 +137,11 @@ def _resource(services: Services, parsed: ParsedFile, project: str, changes: Seq
 def _warnings(services: Services, content: AirsideFile) -> list[str]:
     warnings: list[str] = []
     for name, provider in content.providers.items():
-        variable = missing_credential(provider, services.environment)
-        if variable is not None:
-            warnings.append(
-                f"provider {name!r} takes its credential from {variable}, which is not set where the control plane "
-                "runs; its targets are skipped until it is set and the control plane restarted"
-            )
+        warnings += [
+            f"provider {name!r} takes its credential from {variable}, which is not set where the control plane "
+            "runs; it is not used until it is set and the control plane restarted"
+            for variable in missing_credentials(provider, services.environment)
+        ]
     if content.unknown_price.policy == "refuse":
         warnings += [
             f"no price is known for {target}; calls of it are refused. Give prices under "

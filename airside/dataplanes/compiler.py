@@ -7,25 +7,31 @@ anything new to send.
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlsplit
 
 from airside.access.keys import StoredKey
 from airside.access.tokens import encode_base64url
 from airside.agents.agents import Agent
 from airside.dataplanes.snapshot import (
+    AwsSource,
+    AzureSource,
     Budget,
-    Credential,
+    CommandSource,
     CredentialKind,
+    FileSource,
+    GcpSource,
     Key,
     Model,
     OnLimit,
     Price,
     Provider,
+    ProviderKey,
     RevokedSession,
     ScopeKind,
+    SecretSource,
     SessionTokenKey,
     Snapshot,
     Step,
@@ -36,6 +42,7 @@ from airside.dataplanes.snapshot import (
 from airside.events import canonical_json
 from airside.routing.definitions import (
     ModelDefinition,
+    PooledCredential,
     ProviderDefinition,
     ProviderModel,
     RouteStep,
@@ -43,25 +50,8 @@ from airside.routing.definitions import (
     split_target,
 )
 from airside.routing.prices import ModelPrices, context_window, published, written
-from airside.routing.protocols import ProviderProtocol
+from airside.routing.vendors import PRICE_LISTS, PRICE_LISTS_BY_PROTOCOL, priced_name
 from airside.spending.budgets import StoredBudget
-
-_VENDORS_BY_HOST = {
-    "api.anthropic.com": "anthropic",
-    "api.openai.com": "openai",
-    "openrouter.ai": "openrouter",
-    "generativelanguage.googleapis.com": "google",
-}
-_VENDORS_BY_PROTOCOL = {
-    ProviderProtocol.ANTHROPIC: "anthropic",
-    ProviderProtocol.OPENAI_RESPONSES: "openai",
-    ProviderProtocol.OPENAI_CHAT: "openai",
-    ProviderProtocol.GEMINI: "google",
-}
-_OWN_WAYS = {
-    ProviderProtocol.ANTHROPIC: CredentialKind.X_API_KEY,
-    ProviderProtocol.GEMINI: CredentialKind.X_GOOG_API_KEY,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +97,11 @@ def content_sha256(snapshot: Snapshot) -> str:
     return hashlib.sha256(canonical_json(content)).hexdigest()
 
 
-def missing_credential(definition: ProviderDefinition, environment: Mapping[str, str]) -> str | None:
-    """The environment variable a provider needs and this process lacks; None if there is none."""
-    variable = (definition.credential or "").removeprefix("env:")
-    return variable if variable and not environment.get(variable) else None
+def missing_credentials(definition: ProviderDefinition, environment: Mapping[str, str]) -> list[str]:
+    """The environment variables that a provider's credentials name and this process lacks."""
+    references = [key.credential for key in definition.keys]
+    variables = [reference.removeprefix("env:") for reference in references if reference.startswith("env:")]
+    return [variable for variable in variables if not environment.get(variable)]
 
 
 def _keys(sources: Sources, at: datetime) -> list[Key]:
@@ -134,8 +125,12 @@ def _provider(name: str, definition: ProviderDefinition, environment: Mapping[st
     return Provider(
         name=name,
         protocol=definition.protocol,
+        vendor=definition.seller,
         base_url=definition.url,
-        credential=_credential(definition, environment),
+        region=definition.region,
+        project=definition.project,
+        api_version=definition.api_version,
+        credentials=[_key(definition, key, environment) for key in definition.keys],
         headers=sorted(definition.headers.items()),
         timeouts=Timeouts(
             connect_ms=round(definition.timeouts.connect * 1000),
@@ -145,12 +140,33 @@ def _provider(name: str, definition: ProviderDefinition, environment: Mapping[st
     )
 
 
-def _credential(definition: ProviderDefinition, environment: Mapping[str, str]) -> Credential:
-    if definition.credential is None:
-        return Credential(kind=CredentialKind.NONE)
-    own_way = _OWN_WAYS.get(definition.protocol, CredentialKind.BEARER)
-    kind = CredentialKind(definition.auth.replace("-", "_")) if definition.auth else own_way
-    return Credential(kind=kind, secret=environment.get(definition.credential.removeprefix("env:")) or None)
+def _key(definition: ProviderDefinition, key: PooledCredential, environment: Mapping[str, str]) -> ProviderKey:
+    """A credential as the gateway takes it: what the environment holds is sent, the rest it reads itself."""
+    form, _, rest = key.credential.partition(":")
+    secret = environment.get(rest) if form == "env" else None
+    return ProviderKey(
+        key_id=key.key_id,
+        weight=key.weight,
+        kind=CredentialKind(definition.auth_of(key).replace("-", "_")),
+        secret=secret or None,
+        source=_source(form, rest),
+    )
+
+
+def _source(form: str, rest: str) -> SecretSource | None:
+    match form:
+        case "file":
+            return FileSource(path=rest)
+        case "command":
+            return CommandSource(argv=shlex.split(rest))
+        case "aws":
+            return AwsSource(profile=rest or None)
+        case "gcp":
+            return GcpSource(path=rest or None)
+        case "azure":
+            return AzureSource()
+        case _:
+            return None
 
 
 def _step(step: RouteStep, providers: Mapping[str, ProviderDefinition], at: datetime) -> Step:
@@ -160,14 +176,15 @@ def _step(step: RouteStep, providers: Mapping[str, ProviderDefinition], at: date
 def _target(provider_name: str, model: str, providers: Mapping[str, ProviderDefinition], at: datetime) -> Target:
     provider = providers[provider_name]
     known = provider.models.get(model, ProviderModel())
-    listed = published(price_list_of(provider), model, at)
+    price_list, listed_name = price_list_of(provider), priced_name(provider.seller, model)
+    listed = published(price_list, listed_name, at)
     prices = written(known.prices, listed) if known.prices else listed
     return Target(
         provider=provider_name,
         model=model,
         price=_price(prices) if prices else None,
         max_output_tokens=known.max_output_tokens,
-        max_input_tokens=known.context_window or context_window(price_list_of(provider), model),
+        max_input_tokens=known.context_window or context_window(price_list, listed_name),
     )
 
 
@@ -189,11 +206,8 @@ def unpriced_targets(
 
 
 def price_list_of(provider: ProviderDefinition) -> str:
-    """The vendor whose published prices count: as defined, else by the host it is reached at, else by its protocol."""
-    if provider.price_list:
-        return provider.price_list
-    host = urlsplit(provider.url).hostname or ""
-    return _VENDORS_BY_HOST.get(host, _VENDORS_BY_PROTOCOL[provider.protocol])
+    """The vendor whose published prices count: as defined, else the provider's own, else its protocol's."""
+    return provider.price_list or PRICE_LISTS.get(provider.seller) or PRICE_LISTS_BY_PROTOCOL[provider.protocol]
 
 
 def _unknown_price(definition: UnknownPriceDefinition) -> UnknownPrice:

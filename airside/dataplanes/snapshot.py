@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from airside.routing.prices import ServiceTierPrices, TierPrices, ToolFees
 from airside.routing.protocols import ProviderProtocol
+from airside.routing.vendors import Vendor
 from airside.spending.budgets import Window
 
 SNAPSHOT_FORMAT: Literal[1] = 1
@@ -23,7 +24,7 @@ SNAPSHOT_FORMAT: Literal[1] = 1
 class Contract(BaseModel):
     """A message between the planes: immutable; unknown fields are refused where we write, ignored where we read."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
 
 
 class CredentialKind(StrEnum):
@@ -33,7 +34,45 @@ class CredentialKind(StrEnum):
     X_API_KEY = "x_api_key"
     API_KEY = "api_key"
     X_GOOG_API_KEY = "x_goog_api_key"
+    SIGV4 = "sigv4"
     NONE = "none"
+
+
+class FileSource(Contract):
+    """A file that holds the secret, or JSON with it and the time it ends."""
+
+    from_: Literal["file"] = Field(default="file", alias="from")
+    path: str
+
+
+class CommandSource(Contract):
+    """A program that writes the secret, or JSON with it and the time it ends."""
+
+    from_: Literal["command"] = Field(default="command", alias="from")
+    argv: list[str]
+
+
+class AwsSource(Contract):
+    """Where AWS's own programs look: environment, shared files, web identity, container, instance."""
+
+    from_: Literal["aws"] = Field(default="aws", alias="from")
+    profile: str | None = Field(default=None, description="Of the shared files.")
+
+
+class GcpSource(Contract):
+    """Where Google's own programs look: a key file, the user's login, the metadata server."""
+
+    from_: Literal["gcp"] = Field(default="gcp", alias="from")
+    path: str | None = Field(default=None, description="A key file, instead of the one that the environment names.")
+
+
+class AzureSource(Contract):
+    """Where Azure's own programs look: a client of the environment, a managed identity."""
+
+    from_: Literal["azure"] = Field(default="azure", alias="from")
+
+
+SecretSource = Annotated[FileSource | CommandSource | AwsSource | GcpSource | AzureSource, Field(discriminator="from_")]
 
 
 class Credential(Contract):
@@ -45,6 +84,16 @@ class Credential(Contract):
         default=None,
         description="In a snapshot read from a file, instead of `secret`: the gateway's environment variable to take.",
     )
+    source: SecretSource | None = Field(
+        default=None, description="Instead of `secret`: where the gateway reads it, again and again, as it changes."
+    )
+
+
+class ProviderKey(Credential):
+    """One of a provider's credentials."""
+
+    key_id: str = Field(description="The same in every snapshot that has it; says nothing about the secret.")
+    weight: int = Field(default=1, description="Its share of the calls.")
 
 
 class Timeouts(Contract):
@@ -60,11 +109,18 @@ class Provider(Contract):
 
     name: str
     protocol: ProviderProtocol
+    vendor: Vendor | None = Field(default=None, description="Whose service it is; None: told from the protocol.")
     base_url: str = Field(
         description="What the vendor's own SDK takes: Anthropic and Gemini without a version, OpenAI with `/v1`. No "
         "trailing slash."
     )
-    credential: Credential
+    region: str | None = Field(default=None, description="AWS's region, or Google Cloud's location.")
+    project: str | None = Field(default=None, description="Google Cloud's project.")
+    api_version: str | None = Field(default=None, description="Azure's `api-version`.")
+    credential: Credential | None = Field(default=None, description="In snapshots without `credentials`.")
+    credentials: list[ProviderKey] = Field(
+        default_factory=list, description="What the gateway shows it: one of these. Empty: nothing is needed."
+    )
     headers: list[tuple[str, str]] = Field(default_factory=list, description="Sent with every call, after ours.")
     timeouts: Timeouts = Timeouts()
 

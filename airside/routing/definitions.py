@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from hashlib import sha256
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from airside.routing.protocols import ProviderProtocol
+from airside.routing.vendors import CHAINS, PROTOCOLS, Vendor, implied_vendor, own_auth, usual_address
+
+_MOST_KEY_ID = 64  # longer ones would not fit a record
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$")]
-
-DEFAULT_BASE_URLS = {
-    ProviderProtocol.ANTHROPIC: "https://api.anthropic.com",
-    ProviderProtocol.OPENAI_RESPONSES: "https://api.openai.com/v1",
-    ProviderProtocol.OPENAI_CHAT: "https://api.openai.com/v1",
-    ProviderProtocol.GEMINI: "https://generativelanguage.googleapis.com",
-}
 
 
 class Definition(BaseModel):
@@ -72,19 +69,78 @@ class ProviderTimeouts(Definition):
     idle: Annotated[float, Field(gt=0, le=3600)] = 120.0
 
 
+# References to secrets. None of them says anything about the secret itself.
+_REFERENCE = re.compile(
+    r"env:[A-Za-z_][A-Za-z0-9_]*|file:/\S.*|command:\S.*|aws(:[A-Za-z0-9_.@-]+)?|gcp(:/\S.*)?|azure", re.DOTALL
+)
+_FORMS = "env:NAME, file:/PATH, command:PROGRAM ARGUMENTS, aws, aws:PROFILE, gcp, gcp:/KEY_FILE or azure"
+
+Auth = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "sigv4"]
+
+
+def _reference(value: str) -> str:
+    if not _REFERENCE.fullmatch(value):
+        # The value itself is not repeated: it may be the secret.
+        raise ValueError(
+            f"a credential is a reference such as env:ANTHROPIC_API_KEY, never the secret itself; it is {_FORMS}"
+        )
+    return value
+
+
+Reference = Annotated[str, AfterValidator(_reference)]
+
+
+class PooledCredential(Definition):
+    """One of several credentials of a provider."""
+
+    credential: Reference = Field(description=f"{_FORMS}.")
+    weight: Annotated[int, Field(ge=1, le=1000)] = Field(default=1, description="Its share of the calls.")
+    name: Annotated[Name, Field(max_length=_MOST_KEY_ID)] | None = Field(
+        default=None, description="Its name in records; the reference unless given."
+    )
+    auth: Auth | None = Field(default=None, description="Instead of the provider's.")
+
+    @property
+    def key_id(self) -> str:
+        """What records call it: the same as long as the reference is."""
+        if self.name:
+            return self.name
+        if self.credential.startswith("command:") or len(self.credential) > _MOST_KEY_ID:
+            # Arguments may be long and may be secret.
+            digest = sha256(self.credential.encode()).hexdigest()[:12]
+            return f"{self.credential.partition(':')[0]}:{digest}"
+        return self.credential
+
+
 class ProviderDefinition(Definition):
     """One account at one vendor of models."""
 
-    protocol: ProviderProtocol
+    protocol: ProviderProtocol = Field(description="The dialect it is entered in; the vendor's usual one unless given.")
+    vendor: Vendor | None = Field(
+        default=None, description="Whose service it is; told from `base_url` and `protocol` unless given."
+    )
     base_url: str | None = Field(
         default=None,
         description="What the vendor's own SDK takes: Anthropic and Gemini without a version, OpenAI with `/v1`.",
     )
-    credential: str | None = Field(
-        default=None, description="`env:NAME`: read from the control plane's environment, never sent to a sandbox."
+    region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] | None = Field(
+        default=None, description="AWS's region, or Google Cloud's location (`global` unless given)."
     )
-    auth: Literal["bearer", "x-api-key", "api-key", "x-goog-api-key"] | None = Field(
-        default=None, description="How the credential is presented; the protocol's own way unless given."
+    project: Annotated[str, Field(pattern=r"^[a-z0-9.:-]{1,100}$")] | None = Field(
+        default=None, description="Google Cloud's project."
+    )
+    api_version: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,40}$")] | None = Field(
+        default=None, description="Azure's `api-version`; needed only where `base_url` does not end with `/openai/v1`."
+    )
+    credential: Reference | None = Field(
+        default=None,
+        description=f"{_FORMS}. Read by the control plane (env) or by the gateway, never sent to a sandbox.",
+    )
+    credentials: list[PooledCredential] = Field(
+        default_factory=list, description="Several, instead of one: calls are spread over them."
+    )
+    auth: Auth | None = Field(
+        default=None, description="How the credential is presented; the vendor's own way unless given."
     )
     headers: dict[str, str] = Field(default_factory=dict, description="Sent with every call.")
     price_list: str | None = Field(
@@ -93,12 +149,17 @@ class ProviderDefinition(Definition):
     models: dict[str, ProviderModel] = Field(default_factory=dict)
     timeouts: ProviderTimeouts = ProviderTimeouts()
 
-    @field_validator("credential")
+    @model_validator(mode="before")
     @classmethod
-    def _only_references(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*", value):
-            # The value itself is not repeated: it may be the secret.
-            raise ValueError("a credential is a reference such as env:ANTHROPIC_API_KEY, never the secret itself")
+    def _usual_protocol(cls, value: object) -> object:
+        """`vendor: bedrock` alone names the dialect as well."""
+        if not isinstance(value, Mapping):
+            return value
+        vendor, protocol = value.get("vendor"), value.get("protocol")
+        if protocol is None and vendor in set(Vendor):
+            return {**value, "protocol": PROTOCOLS[Vendor(vendor)][0]}
+        if protocol in set(Vendor) - set(ProviderProtocol):
+            raise ValueError(f"{protocol!r} is a vendor, not a protocol: write `vendor: {protocol}`")
         return value
 
     @field_validator("base_url")
@@ -108,10 +169,53 @@ class ProviderDefinition(Definition):
             raise ValueError("a base URL starts with http:// or https:// and has no query, fragment or user name")
         return value.rstrip("/") if value is not None else None
 
+    @model_validator(mode="after")
+    def _fits_the_vendor(self) -> ProviderDefinition:
+        vendor = self.seller
+        if self.protocol not in PROTOCOLS[vendor]:
+            served = ", ".join(PROTOCOLS[vendor])
+            raise ValueError(f"vendor {vendor} does not speak {self.protocol}, only {served}")
+        if vendor is Vendor.BEDROCK and not self.region:
+            raise ValueError("vendor bedrock needs `region`, such as us-east-1")
+        if vendor is Vendor.VERTEX and not self.project:
+            raise ValueError("vendor vertex needs `project`, the id of a Google Cloud project")
+        if usual_address(vendor, self.protocol, self.region) is None and self.base_url is None:
+            example = " such as https://RESOURCE.openai.azure.com/openai/v1" if vendor is Vendor.AZURE else ""
+            raise ValueError(f"vendor {vendor} needs `base_url`{example}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_way_to_give_credentials(self) -> ProviderDefinition:
+        if self.credential is not None and self.credentials:
+            raise ValueError("give either `credential` or `credentials`, not both")
+        ids = [key.key_id for key in self.keys]
+        if len(ids) != len(set(ids)):
+            raise ValueError("two of `credentials` are the same: give each a `name` of its own")
+        return self
+
+    @property
+    def seller(self) -> Vendor:
+        """Whose service it is."""
+        return self.vendor or implied_vendor(self.protocol, self.base_url)
+
     @property
     def url(self) -> str:
         """Where calls go."""
-        return self.base_url or DEFAULT_BASE_URLS[self.protocol]
+        url = self.base_url or usual_address(self.seller, self.protocol, self.region)
+        assert url is not None  # checked when it was made
+        return url
+
+    @property
+    def keys(self) -> Sequence[PooledCredential]:
+        """Its credentials; a cloud's own when none is given. Empty for a server that needs none."""
+        if self.credentials:
+            return self.credentials
+        reference = self.credential or CHAINS.get(self.seller)
+        return [PooledCredential(credential=reference)] if reference else []
+
+    def auth_of(self, key: PooledCredential) -> str:
+        """How one of its credentials is presented."""
+        return key.auth or self.auth or own_auth(self.seller, self.protocol, key.credential)
 
 
 def split_target(target: str) -> tuple[str, str]:

@@ -124,7 +124,8 @@ async def test_a_plan_changes_nothing_and_an_apply_what_it_showed(control) -> No
 async def test_credentials_go_to_the_gateway_and_nowhere_else(configured) -> None:
     held = await snapshot(configured)
     south = next(provider for provider in held["providers"] if provider["name"] == "south")
-    assert south["credential"] == {"kind": "bearer", "secret": "sk-south-secret", "env": None}
+    (key,) = south["credentials"]
+    assert (key["key_id"], key["kind"], key["secret"]) == ("env:SOUTH_KEY", "bearer", "sk-south-secret")
     for path in ("/v1/config", "/v1/agents", "/v1/environments", "/v1/keys", "/v1/usage"):
         assert "sk-south-secret" not in (await configured.client.get(path)).text
 

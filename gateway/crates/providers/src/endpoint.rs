@@ -1,13 +1,10 @@
-//! Where a provider's front doors are.
+//! Where a provider is, and what it is asked.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use airside_protocols::{Family, FrontDoor};
+use airside_protocols::FrontDoor;
 use http::Uri;
 use http::uri::{Authority, Scheme};
-
-use crate::gemini;
 
 /// What is asked of a provider, as far as the way there goes.
 #[derive(Debug, Clone, Copy)]
@@ -22,14 +19,25 @@ pub struct Asked<'a> {
     pub query: Option<&'a str>,
 }
 
-/// How a body names the model that the provider calls so.
-#[must_use]
-pub fn name_in_body(door: FrontDoor, model: &str) -> Cow<'_, str> {
-    let is_bare = !model.starts_with("models/") && !model.starts_with("tunedModels/");
-    if door.family() == Family::Gemini && is_bare {
-        Cow::Owned(format!("models/{model}"))
-    } else {
-        Cow::Borrowed(model)
+impl<'a> Asked<'a> {
+    /// A plain call: no stream, no query.
+    #[must_use]
+    pub const fn of(door: FrontDoor, model: &'a str) -> Self {
+        Self {
+            door,
+            model,
+            streams: false,
+            query: None,
+        }
+    }
+
+    /// The same with the caller's query.
+    #[must_use]
+    pub const fn with_query(self, query: &'a str) -> Self {
+        Self {
+            query: Some(query),
+            ..self
+        }
     }
 }
 
@@ -84,23 +92,6 @@ impl Endpoint {
         })
     }
 
-    /// The path and query of a front door at this provider.
-    ///
-    /// A base URL is what the vendor's own SDK takes: Anthropic's and Gemini's are without a version, `OpenAI`'s has it.
-    #[must_use]
-    pub fn path_of(&self, asked: &Asked<'_>) -> String {
-        let door = match asked.door {
-            FrontDoor::Messages => "/v1/messages",
-            FrontDoor::CountTokens => "/v1/messages/count_tokens",
-            FrontDoor::Responses => "/responses",
-            FrontDoor::Compact => "/responses/compact",
-            FrontDoor::Chat => "/chat/completions",
-            FrontDoor::Embeddings => "/embeddings",
-            FrontDoor::GenerateContent | FrontDoor::CountContent => return gemini::path(self, asked),
-        };
-        self.path_to(door, asked.query)
-    }
-
     /// Any path below the base URL.
     #[must_use]
     pub fn path_to(&self, path: &str, query: Option<&str>) -> String {
@@ -120,33 +111,19 @@ impl Endpoint {
 mod tests {
     use super::*;
 
-    fn asked(door: FrontDoor, query: Option<&str>) -> Asked<'_> {
-        Asked {
-            door,
-            model: "m",
-            streams: false,
-            query,
-        }
-    }
-
     #[test]
-    fn a_base_url_is_what_the_vendors_sdk_takes() {
-        let anthropic = Endpoint::parse("https://api.anthropic.test").unwrap();
+    fn a_base_url_is_taken_apart() {
+        let tls = Endpoint::parse("https://api.anthropic.test").unwrap();
         assert_eq!(
-            anthropic.path_of(&asked(FrontDoor::Messages, Some("beta=true"))),
-            "/v1/messages?beta=true"
+            (tls.is_tls, tls.port, tls.path_to("/x", Some("y=1")).as_str()),
+            (true, 443, "/x?y=1")
         );
-        assert_eq!((anthropic.is_tls, anthropic.port), (true, 443));
-        let openai = Endpoint::parse("http://127.0.0.1:8000/team/v1/").unwrap();
-        assert_eq!(openai.path_of(&asked(FrontDoor::Responses, None)), "/team/v1/responses");
+        let plain = Endpoint::parse("http://127.0.0.1:8000/team/v1/").unwrap();
         assert_eq!(
-            openai.path_of(&asked(FrontDoor::Chat, None)),
-            "/team/v1/chat/completions"
-        );
-        assert_eq!(
-            (openai.is_tls, openai.port, openai.authority.as_str()),
+            (plain.is_tls, plain.port, plain.authority.as_str()),
             (false, 8000, "127.0.0.1:8000")
         );
+        assert_eq!(plain.path_to("/x", None), "/team/v1/x");
         let six = Endpoint::parse("http://[::1]:9").unwrap();
         assert_eq!((six.host.as_str(), six.authority.as_str()), ("::1", "[::1]:9"));
     }

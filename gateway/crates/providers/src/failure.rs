@@ -15,6 +15,8 @@ pub enum Kind {
     ServerError,
     /// 401, 402 or 403: our credential at the provider is bad.
     CredentialRejected,
+    /// There is no credential to show.
+    CredentialMissing,
     /// 3xx: the key is not sent on.
     Redirected,
     /// A success without content.
@@ -43,6 +45,7 @@ impl Kind {
             Self::RateLimited => "rate_limited",
             Self::ServerError => "server_error",
             Self::CredentialRejected => "credential_rejected",
+            Self::CredentialMissing => "no_credential",
             Self::Redirected => "redirected",
             Self::Empty => "empty",
             Self::Stalled => "stalled",

@@ -1,33 +1,6 @@
 //! Which headers pass, in both directions. Both lists are open: what is not named here goes through.
 
-use airside_snapshot::{Credential, CredentialKind};
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-
-/// The credential's header; `None` when there is nothing to show and `kind` says that is right.
-///
-/// # Errors
-/// The unit error when the secret is missing or no header can carry it.
-#[expect(
-    clippy::result_unit_err,
-    reason = "there is one way to fail, and the caller names it"
-)]
-pub fn credential_header(credential: &Credential) -> Result<Option<(HeaderName, HeaderValue)>, ()> {
-    let name = match credential.kind {
-        CredentialKind::None => return Ok(None),
-        CredentialKind::Bearer => header::AUTHORIZATION,
-        CredentialKind::XApiKey => HeaderName::from_static("x-api-key"),
-        CredentialKind::ApiKey => HeaderName::from_static("api-key"),
-        CredentialKind::XGoogApiKey => HeaderName::from_static("x-goog-api-key"),
-    };
-    let secret = credential.secret.as_deref().ok_or(())?;
-    let text = match credential.kind {
-        CredentialKind::Bearer => format!("Bearer {secret}"),
-        _ => secret.to_owned(),
-    };
-    let mut value = HeaderValue::from_str(&text).map_err(|_| ())?;
-    value.set_sensitive(true);
-    Ok(Some((name, value)))
-}
+use http::header::{self, HeaderMap, HeaderName};
 
 /// The caller's headers as a provider may see them: without credentials, without what belongs to one connection,
 /// without what the gateway sets itself.
@@ -93,7 +66,10 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
 }
 
 fn is_api_key(name: &HeaderName) -> bool {
-    matches!(name.as_str(), "x-api-key" | "api-key" | "x-goog-api-key")
+    matches!(
+        name.as_str(),
+        "x-api-key" | "api-key" | "x-goog-api-key" | "x-amz-security-token"
+    )
 }
 
 fn is_withheld_from_provider(name: &HeaderName) -> bool {
@@ -115,6 +91,7 @@ fn is_withheld_from_provider(name: &HeaderName) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
 
     fn map(pairs: &[(&str, &str)]) -> HeaderMap {
         let pairs = pairs.iter().map(|(name, value)| {
@@ -188,24 +165,6 @@ mod tests {
         assert_eq!(
             names(&seen),
             ["anthropic-ratelimit-tokens-remaining", "request-id", "retry-after"]
-        );
-    }
-
-    #[test]
-    fn a_missing_secret_is_told_from_none_wanted() {
-        let credential = |kind, secret: Option<&str>| Credential {
-            kind,
-            secret: secret.map(str::to_owned),
-            env: None,
-        };
-        assert_eq!(credential_header(&credential(CredentialKind::None, None)), Ok(None));
-        assert_eq!(credential_header(&credential(CredentialKind::Bearer, None)), Err(()));
-        let (name, value) = credential_header(&credential(CredentialKind::Bearer, Some("k")))
-            .unwrap()
-            .unwrap();
-        assert_eq!(
-            (name.as_str(), value.to_str().unwrap(), value.is_sensitive()),
-            ("authorization", "Bearer k", true)
         );
     }
 }

@@ -1,20 +1,33 @@
 //! What differs from vendor to vendor: where a call goes, how it shows its credential, what a failure means, and how
 //! the answer says what it cost.
 //!
-//! Not for opening connections and not for choosing a provider. Start reading at `endpoint.rs`.
+//! Not for opening connections and not for choosing a provider. Start reading at `vendor.rs`.
 
+mod anthropic;
+mod azure;
+mod bedrock;
+mod betas;
+mod encode;
 mod endpoint;
 mod extras;
 mod failure;
 mod gemini;
 mod headers;
+mod members;
+mod openai;
 mod overflow;
 mod retry_after;
+mod shown;
 mod usage;
+mod values;
+mod vendor;
+mod vertex;
 
-pub use endpoint::{Asked, Endpoint, EndpointProblem, name_in_body};
+pub use endpoint::{Asked, Endpoint, EndpointProblem};
 pub use failure::{Failure, Kind, Origin, Retry, StatusMeaning, meaning_of_status};
-pub use headers::{answer_headers, credential_header, request_headers};
+pub use headers::{answer_headers, request_headers};
 pub use overflow::is_too_long;
 pub use retry_after::retry_after;
+pub use shown::{AwsKeys, NotShowable, Shown};
 pub use usage::UsageTap;
+pub use vendor::{Decoder, Pieces, Request, Sending, Undecodable, Unserved, Vendor, vendor_of};

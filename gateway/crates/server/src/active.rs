@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 
-use airside_providers::{Endpoint, credential_header};
+use airside_providers::{Endpoint, Vendor, vendor_of};
 use airside_snapshot::{Compiled, Provider, SnapshotProblem, Timeouts};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::credentials::{ActiveKey, Wallet};
 
 /// One provider, ready to be called.
 #[derive(Debug)]
 pub(crate) struct ActiveProvider {
     pub(crate) name: Arc<str>,
     pub(crate) endpoint: Endpoint,
+    pub(crate) vendor: Box<dyn Vendor>,
     pub(crate) origin: Arc<str>,
     pub(crate) host: HeaderValue,
-    /// `Err` when the credential has no value.
-    pub(crate) credential: Result<Option<(HeaderName, HeaderValue)>, ()>,
-    pub(crate) secret: Option<String>,
+    /// At least one, in the snapshot's order.
+    pub(crate) keys: Vec<ActiveKey>,
+    /// The shares of these.
+    pub(crate) weights: Vec<u32>,
     pub(crate) headers: HeaderMap,
     pub(crate) timeouts: Timeouts,
 }
@@ -30,27 +34,26 @@ pub(crate) struct Active {
 impl Active {
     /// Make a snapshot ready to serve from.
     pub(crate) fn new(
-        mut compiled: Compiled,
+        compiled: Compiled,
         environment: impl Fn(&str) -> Option<String>,
+        wallet: &Wallet,
     ) -> Result<Self, SnapshotProblem> {
-        for provider in &mut compiled.snapshot.providers {
-            let credential = &mut provider.credential;
-            if let (None, Some(name)) = (&credential.secret, &credential.env) {
-                credential.secret = environment(name);
-            }
-        }
         let providers = compiled
             .snapshot
             .providers
             .iter()
-            .map(ActiveProvider::new)
+            .map(|provider| ActiveProvider::new(provider, &environment, wallet))
             .collect::<Result<_, _>>()?;
         Ok(Self { compiled, providers })
     }
 }
 
 impl ActiveProvider {
-    fn new(provider: &Provider) -> Result<Self, SnapshotProblem> {
+    fn new(
+        provider: &Provider,
+        environment: &impl Fn(&str) -> Option<String>,
+        wallet: &Wallet,
+    ) -> Result<Self, SnapshotProblem> {
         let name = &provider.name;
         let inconsistent = |detail: String| SnapshotProblem::Inconsistent(format!("provider '{name}': {detail}"));
         let endpoint = Endpoint::parse(&provider.base_url).map_err(|problem| inconsistent(problem.to_string()))?;
@@ -64,12 +67,14 @@ impl ActiveProvider {
         }
         let scheme = if endpoint.is_tls { "https" } else { "http" };
         let host = HeaderValue::from_str(&endpoint.authority).map_err(|_| inconsistent("bad host".into()))?;
+        let keys = provider.keys();
         Ok(Self {
             name: name.as_str().into(),
             origin: format!("{scheme}://{}:{}", endpoint.host, endpoint.port).into(),
             host,
-            credential: credential_header(&provider.credential),
-            secret: provider.credential.secret.clone().filter(|secret| !secret.is_empty()),
+            vendor: vendor_of(provider).map_err(inconsistent)?,
+            weights: keys.iter().map(|key| key.weight).collect(),
+            keys: keys.iter().map(|key| wallet.key(key, environment)).collect(),
             endpoint,
             headers,
             timeouts: provider.timeouts,

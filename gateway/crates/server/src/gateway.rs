@@ -15,6 +15,7 @@ use crate::active::Active;
 use crate::authenticate::TokenCache;
 use crate::clock::Clock;
 use crate::control::{Desk, FlushDesk};
+use crate::credentials::Wallet;
 use crate::identifiers::Identifiers;
 use crate::log::Log;
 use crate::metrics::Metrics;
@@ -41,6 +42,8 @@ pub(crate) struct Gateway {
     pub(crate) spool: Spool,
     pub(crate) data: PathBuf,
     pub(crate) connector: Connector,
+    /// Secrets that change.
+    pub(crate) wallet: Wallet,
     /// What the control plane shows to ask something of the gateway.
     pub(crate) join_token: Option<JoinToken>,
     pub(crate) notes: Notes,
@@ -97,6 +100,7 @@ impl Gateway {
             spool: parts.spool,
             data: parts.data,
             connector: parts.connector,
+            wallet: Wallet::default(),
             join_token: parts.join_token,
             notes: Notes::default(),
             in_flight: AtomicU64::new(0),

@@ -11,6 +11,7 @@ mod call;
 mod clock;
 mod compact;
 mod control;
+mod credentials;
 mod gateway;
 mod health;
 mod identifiers;

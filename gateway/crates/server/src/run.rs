@@ -26,6 +26,7 @@ use crate::control::{
     ControlClient, ControlDesk, Desk, FlushDesk, LocalBooks, deliver, follow_control, follow_file, keep_locally,
     last_good, serve_desk,
 };
+use crate::credentials::keep_fresh;
 use crate::gateway::{Gateway, Parts};
 use crate::identifiers::Identifiers;
 use crate::log::Log;
@@ -268,13 +269,14 @@ fn assemble(options: &Options, clock: Arc<dyn Clock>, log: Log) -> Result<Arc<Ga
     })))
 }
 
-/// Start what keeps the gateway supplied with configuration and leases, and empties its journal.
+/// Start what keeps the gateway supplied with configuration, credentials and leases, and empties its journal.
 fn begin_supply(
     options: &Options,
     gateway: &Arc<Gateway>,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> Result<(), StartFault> {
+    tasks.spawn(keep_fresh(Arc::clone(gateway), tasks.clone(), stop.clone()));
     match &options.source {
         Source::Control { url, join_token } => {
             let client = |token: &JoinToken| {

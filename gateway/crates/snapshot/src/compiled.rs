@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::model::{Budget, CredentialKind, Key, Model, Price, Provider, SNAPSHOT_FORMAT, ScopeKind, Snapshot, Target};
+use crate::model::{Budget, Key, Model, Price, SNAPSHOT_FORMAT, ScopeKind, Snapshot, Target};
 use crate::problem::SnapshotProblem;
 use crate::token::SessionClaims;
 
@@ -123,7 +123,7 @@ impl Compiled {
     pub fn new(snapshot: Snapshot) -> Result<Self, SnapshotProblem> {
         let providers = index_by("provider", &snapshot.providers, |provider| &provider.name)?;
         for provider in &snapshot.providers {
-            check_provider(provider)?;
+            provider.check()?;
         }
         let models = index_by("model", &snapshot.models, |model| &model.name)?;
         for model in &snapshot.models {
@@ -224,30 +224,6 @@ fn index_by<T>(
         }
     }
     Ok(index)
-}
-
-fn check_provider(provider: &Provider) -> Result<(), SnapshotProblem> {
-    let name = &provider.name;
-    let url = &provider.base_url;
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    let Some(rest) = rest else {
-        return Err(inconsistent(format!(
-            "provider '{name}': base_url '{url}' must begin with http:// or https://"
-        )));
-    };
-    let authority = rest.split('/').next().unwrap_or_default();
-    if authority.is_empty() || authority.contains('@') || rest.contains(['?', '#', ' ', '\\']) {
-        return Err(inconsistent(format!(
-            "provider '{name}': base_url '{url}' must be a host and a path, without user, query or fragment"
-        )));
-    }
-    let secret = provider.credential.secret.as_deref().unwrap_or_default();
-    if provider.credential.kind != CredentialKind::None && !secret.bytes().all(|byte| (0x21..0x7f).contains(&byte)) {
-        return Err(inconsistent(format!(
-            "provider '{name}': its credential has characters no header can carry"
-        )));
-    }
-    Ok(())
 }
 
 fn check_model(model: &Model, providers: &HashMap<String, ProviderIndex>) -> Result<(), SnapshotProblem> {

@@ -9,6 +9,7 @@ mod condition;
 mod keys;
 mod model;
 mod problem;
+mod provider;
 mod time;
 mod token;
 
@@ -16,10 +17,11 @@ pub use compiled::{Compiled, Principal, ProviderIndex};
 pub use condition::{Condition, Facts, MOST_CONDITION_BYTES, NAMES, NoAnswer, TASKS};
 pub use keys::{KEY_PREFIX, KeyShape, key_digest, key_shape};
 pub use model::{
-    Budget, BudgetWindow, Capabilities, Credential, CredentialKind, Key, Limits, Model, OnLimit, Price, PriceTier,
-    Provider, RevokedSession, SNAPSHOT_FORMAT, ScopeKind, ServiceTierPrices, SessionTokenKey, Share, Snapshot, Step,
-    Strategy, Target, Timeouts, ToolFees, UnknownPrice, UnknownPricePolicy,
+    Budget, BudgetWindow, Capabilities, Key, Limits, Model, OnLimit, Price, PriceTier, RevokedSession, SNAPSHOT_FORMAT,
+    ScopeKind, ServiceTierPrices, SessionTokenKey, Share, Snapshot, Step, Strategy, Target, ToolFees, UnknownPrice,
+    UnknownPricePolicy,
 };
 pub use problem::SnapshotProblem;
+pub use provider::{Credential, CredentialKind, Provider, ProviderKey, SecretSource, Timeouts, Vendor};
 pub use time::{DAY_S, Moment, civil_from_days, days_from_civil};
 pub use token::{CLOCK_TOLERANCE_S, SessionClaims, TOKEN_PREFIX, TokenProblem, claimed_key, verify_session_token};

@@ -1,96 +1,17 @@
 //! The snapshot as the control plane sends it. Mirrors `airside/dataplanes/snapshot.py`, which describes every field;
 //! unknown fields are ignored here.
 
-use std::fmt;
 use std::sync::Arc;
 
-use airside_protocols::{Family, ServiceTier};
+use airside_protocols::ServiceTier;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
+use crate::provider::Provider;
 use crate::time::Moment;
 
 /// The newest format this gateway can read.
 pub const SNAPSHOT_FORMAT: u64 = 1;
-
-/// Which header carries the provider's secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CredentialKind {
-    /// `authorization: Bearer`.
-    Bearer,
-    /// `x-api-key`.
-    XApiKey,
-    /// `api-key`, Azure's.
-    ApiKey,
-    /// `x-goog-api-key`, Gemini's.
-    XGoogApiKey,
-    /// No credential at all.
-    None,
-}
-
-/// What the gateway presents to a provider. Its `Debug` shows no secret.
-#[derive(Clone, Deserialize)]
-pub struct Credential {
-    /// How it is sent.
-    pub kind: CredentialKind,
-    /// The value itself.
-    #[serde(default)]
-    pub secret: Option<String>,
-    /// In a snapshot from a file: the environment variable that holds it.
-    #[serde(default)]
-    pub env: Option<String>,
-}
-
-impl fmt::Debug for Credential {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Credential")
-            .field("kind", &self.kind)
-            .field("env", &self.env)
-            .finish_non_exhaustive()
-    }
-}
-
-/// How long the gateway waits for a provider.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(default)]
-pub struct Timeouts {
-    /// To open a connection, TLS included.
-    pub connect_ms: u64,
-    /// From the last request byte to the response head.
-    pub first_byte_ms: u64,
-    /// Between two chunks of a response body.
-    pub idle_ms: u64,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            connect_ms: 5_000,
-            first_byte_ms: 120_000,
-            idle_ms: 120_000,
-        }
-    }
-}
-
-/// One account at one vendor.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Provider {
-    /// The name that targets use.
-    pub name: String,
-    /// The wire it speaks.
-    pub protocol: Family,
-    /// What the vendor's own SDK takes.
-    pub base_url: String,
-    /// What the gateway shows it.
-    pub credential: Credential,
-    /// Sent with every call.
-    #[serde(default)]
-    pub headers: Vec<(String, String)>,
-    /// How long to wait for it.
-    #[serde(default)]
-    pub timeouts: Timeouts,
-}
 
 /// Prices in nano-dollars per million tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

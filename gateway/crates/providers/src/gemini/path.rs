@@ -1,9 +1,10 @@
 //! Gemini's paths: the model and the method stand in them.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
 
-use airside_protocols::FrontDoor;
+use airside_protocols::{FrontDoor, percent_decoded};
 
+use crate::encode::encoded;
 use crate::endpoint::{Asked, Endpoint};
 
 /// The version of the API that has everything.
@@ -29,23 +30,19 @@ const WITHHELD: [&str; 10] = [
 pub(crate) fn path(endpoint: &Endpoint, asked: &Asked<'_>) -> String {
     let has_version = VERSIONS.iter().any(|version| endpoint.prefix.ends_with(version));
     let version = if has_version { "" } else { VERSION };
-    let mut path = format!("{version}/{}:{}", resource(asked.model), method(asked));
-    let mut separator = '?';
-    let mut push = |pair: &str| {
-        path.push(separator);
-        path.push_str(pair);
-        separator = '&';
-    };
-    if asked.streams {
-        push("alt=sse");
-    }
-    for pair in asked.query.unwrap_or_default().split('&') {
+    let path = format!("{version}/{}:{}", resource(asked.model), method(asked));
+    endpoint.path_to(&path, query(asked).as_deref())
+}
+
+/// The query of a call: a stream is always asked for as events.
+pub(crate) fn query(asked: &Asked<'_>) -> Option<String> {
+    let framing = asked.streams.then_some("alt=sse");
+    let passed = asked.query.unwrap_or_default().split('&').filter(|pair| {
         let name = pair.split('=').next().unwrap_or_default();
-        if !name.is_empty() && !WITHHELD.contains(&airside_protocols::percent_decoded(name).as_str()) {
-            push(pair);
-        }
-    }
-    endpoint.path_to(&path, None)
+        !name.is_empty() && !WITHHELD.contains(&percent_decoded(name).as_str())
+    });
+    let pairs: Vec<&str> = framing.into_iter().chain(passed).collect();
+    (!pairs.is_empty()).then(|| pairs.join("&"))
 }
 
 /// What is done with the model.
@@ -58,22 +55,35 @@ pub(crate) const fn method(asked: &Asked<'_>) -> &'static str {
 }
 
 /// `models/x`, unless the name says another collection, as `tunedModels/x` does.
-pub(crate) fn resource(model: &str) -> String {
-    let is_whole = model.starts_with("models/") || model.starts_with("tunedModels/");
-    let mut resource = String::with_capacity(model.len() + 8);
-    if !is_whole {
-        resource.push_str("models/");
+pub(crate) fn name(model: &str) -> Cow<'_, str> {
+    if is_whole(model) {
+        Cow::Borrowed(model)
+    } else {
+        Cow::Owned(format!("models/{model}"))
     }
-    for byte in model.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'@' => resource.push(byte.into()),
-            b'/' if is_whole => resource.push('/'),
-            _ => {
-                let _ = write!(resource, "%{byte:02X}");
-            }
-        }
+}
+
+/// The name without its collection.
+pub(crate) fn bare(model: &str) -> &str {
+    model.strip_prefix("models/").unwrap_or(model)
+}
+
+fn is_whole(model: &str) -> bool {
+    model.starts_with("models/") || model.starts_with("tunedModels/")
+}
+
+/// The name as it stands in a path.
+fn resource(model: &str) -> String {
+    let escaped = |text: &str, slash: bool| {
+        encoded(text, |byte| {
+            byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) || slash && byte == b'/'
+        })
+    };
+    if is_whole(model) {
+        escaped(model, true)
+    } else {
+        format!("models/{}", escaped(model, false))
     }
-    resource
 }
 
 #[cfg(test)]

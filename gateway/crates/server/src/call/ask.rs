@@ -4,23 +4,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use airside_journal::AttemptOutcome;
-use airside_protocols::{FrontDoor, RequestFields, replace_model};
+use airside_protocols::{FrontDoor, RequestFields};
 use airside_providers::{
-    Asked, Failure, Kind, Origin, StatusMeaning, answer_headers, is_too_long, meaning_of_status, name_in_body,
-    retry_after,
+    Asked, Failure, Kind, Origin, Shown, StatusMeaning, answer_headers, is_too_long, meaning_of_status, retry_after,
 };
 use airside_routing::{Candidate, Course, NextStep, Plan, Skip, Skipped, jittered};
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
-use http::{HeaderMap, Method, Uri};
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 
 use super::hold::{Failed, Patience, Start, hold_document, hold_events, note_failure, read_short};
 use super::lane::Lane;
+use super::outgoing::Outgoing;
 use super::settle::Call;
 use crate::active::{Active, ActiveProvider};
 use crate::gateway::Worker;
 use crate::reply::Refusal;
-use crate::upstream::{Answer, Destination, Message, OutBody, SendFault, Way, send};
+use crate::upstream::{Answer, Destination, SendFault, Way, send};
 
 /// The most that is kept of an error nobody may ever see, and how long it may take.
 const MOST_KEPT: usize = 256 << 10;
@@ -209,11 +209,9 @@ async fn attempt(
         connect: Duration::from_millis(provider.timeouts.connect_ms),
         first_byte: Duration::from_millis(provider.timeouts.first_byte_ms),
     };
-    let path = lane.path(candidate, provider, question);
-    let path: Uri = path
-        .parse()
-        .map_err(|_| Setback::new(Failed::silent(Kind::Connect), None))?;
-    let message = || message(&path, candidate, provider, question, &lane);
+    let outgoing = Outgoing::to(candidate, provider, question, &lane).map_err(Setback::untranslatable)?;
+    let shown = shown_by(call, provider, candidate.key).await?;
+    let message = || outgoing.message(&shown, worker.gateway.clock.now());
     let way = Way {
         connector: &worker.gateway.connector,
         pool: &worker.pool,
@@ -230,45 +228,24 @@ async fn attempt(
         Setback::new(Failed::silent(kind), None)
     })?;
     call.attempt_answers(answer.status);
+    let mut answer = outgoing.received(answer);
+    answer.headers = answer_headers(&answer.headers, shown.secret());
     judge(worker, call, active, provider, &lane, answer).await
 }
 
-/// The caller's request with the target's model in it.
-fn message(
-    path: &Uri,
-    candidate: &Candidate<'_>,
-    provider: &ActiveProvider,
-    question: &Question,
-    lane: &Lane,
-) -> Message {
-    let body = match lane {
-        Lane::AsItCame => {
-            let model = name_in_body(question.door, &candidate.target.model);
-            OutBody::new(replace_model(&question.body, &question.fields.model_range, &model))
-        }
-        Lane::Translated(translation) => OutBody::whole(translation.body.clone()),
-    };
-    Message {
-        method: Method::POST,
-        path: path.clone(),
-        headers: outgoing(lane.headers(&question.headers), provider),
-        body,
+/// What this key of the provider shows now.
+async fn shown_by(call: &mut Call, provider: &ActiveProvider, key: usize) -> Result<Arc<Shown>, Box<Setback>> {
+    let none = || Setback::new(Failed::silent(Kind::CredentialMissing), None);
+    let key = provider.keys.get(key).ok_or_else(none)?;
+    if provider.keys.len() > 1
+        && let Some(attempt) = call.record.attempts.last_mut()
+    {
+        attempt.key_id = Some(Arc::clone(&key.id));
     }
-}
-
-/// The caller's headers as its lane lets them pass, then the provider's own, then its credential.
-fn outgoing(mut headers: HeaderMap, provider: &ActiveProvider) -> HeaderMap {
-    headers
-        .entry(CONTENT_TYPE)
-        .or_insert(HeaderValue::from_static("application/json"));
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    for (name, value) in &provider.headers {
-        headers.insert(name, value.clone());
-    }
-    if let Ok(Some((name, value))) = &provider.credential {
-        headers.insert(name, value.clone());
-    }
-    headers
+    let began = Instant::now();
+    let shown = key.shown().await;
+    call.waited_since(began);
+    shown.map_err(|_| none())
 }
 
 /// Decide by its head what an answer is, and hold its start.
@@ -281,7 +258,7 @@ async fn judge(
     mut answer: Answer,
 ) -> Attempted {
     let wait = retry_after(&answer.headers, worker.gateway.now_s());
-    let headers = lane.answer_headers(answer_headers(&answer.headers, provider.secret.as_deref()));
+    let headers = lane.answer_headers(answer.headers.clone());
     let patience = Patience::new(&active.compiled.snapshot.limits, provider.timeouts.idle_ms);
     let status = answer.status;
     let may_wait = answer.headers.get(SHOULD_RETRY).is_none_or(|value| value != "false");
@@ -417,6 +394,11 @@ fn refusal(last: Option<(Failure, Arc<str>)>) -> Refusal {
             502,
             "provider_credential_rejected",
             format!("Provider '{provider}' does not accept the gateway's credential. The caller's key is fine."),
+        ),
+        Kind::CredentialMissing => Refusal::new(
+            503,
+            "no_credential",
+            format!("The gateway has no credential for provider '{provider}' now."),
         ),
         Kind::Timeout | Kind::Stalled => Refusal::new(
             504,

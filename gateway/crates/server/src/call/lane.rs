@@ -1,7 +1,7 @@
 //! The lane of an attempt: as it came, byte for byte, or translated for a provider of another family.
 
 use airside_protocols::{Family, FrontDoor};
-use airside_providers::request_headers;
+use airside_providers::{Request, request_headers};
 use airside_routing::Candidate;
 use airside_translation::{AnswerPlan, AnswerTranslator, Wanted, translate_answer, translate_error, translate_request};
 use bytes::Bytes;
@@ -10,7 +10,6 @@ use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 
 use super::ask::Question;
 use super::settle::Call;
-use crate::active::ActiveProvider;
 use crate::reply::Refusal;
 
 /// The version of the Messages API that translated requests are written in.
@@ -66,14 +65,27 @@ impl Lane {
         })))
     }
 
-    /// Path and query of the request at its provider.
-    pub(crate) fn path(&self, candidate: &Candidate<'_>, provider: &ActiveProvider, question: &Question) -> String {
-        let door = match self {
+    /// The front door where the provider is asked.
+    pub(crate) const fn door(&self, question: &Question) -> FrontDoor {
+        match self {
             Self::AsItCame => question.door,
             Self::Translated(translation) => translation.door,
-        };
-        let asked = question.asked(door, &candidate.target.model);
-        provider.endpoint.path_of(&asked)
+        }
+    }
+
+    /// The body in the provider's dialect, with its model's name still to be put where this says.
+    pub(crate) fn request<'a>(&'a self, question: &'a Question) -> Request<'a> {
+        match self {
+            Self::AsItCame => Request {
+                body: &question.body,
+                model_range: &question.fields.model_range,
+            },
+            // Its model is in it.
+            Self::Translated(translation) => Request {
+                body: &translation.body,
+                model_range: &(0..0),
+            },
+        }
     }
 
     /// The caller's headers as far as they mean something to the provider. Another family's features, versions and

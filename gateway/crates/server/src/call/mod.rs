@@ -8,6 +8,7 @@ mod ask;
 mod hold;
 mod identity;
 mod lane;
+mod outgoing;
 mod relay;
 mod route;
 mod serve;

@@ -14,6 +14,7 @@ use http::HeaderMap;
 use super::ask::Question;
 use super::settle::Call;
 use crate::active::Active;
+use crate::credentials::ActiveKey;
 use crate::gateway::Gateway;
 use crate::reply::Refusal;
 
@@ -169,15 +170,18 @@ pub(crate) struct World<'w> {
 }
 
 impl Surroundings for World<'_> {
-    fn keys(&self, _provider: ProviderIndex) -> &[u32] {
-        &[1]
+    fn keys(&self, provider: ProviderIndex) -> &[u32] {
+        self.active
+            .providers
+            .get(provider)
+            .map_or(&[1], |provider| provider.weights.as_slice())
     }
 
     fn readiness(&self, provider: ProviderIndex, key: usize) -> Readiness {
         let Some(provider) = self.active.providers.get(provider) else {
             return Readiness::NoCredential;
         };
-        if provider.credential.is_err() {
+        if provider.keys.get(key).is_none_or(ActiveKey::is_missing) {
             return Readiness::NoCredential;
         }
         match self.gateway.health.standing(&provider.name, key, self.now) {

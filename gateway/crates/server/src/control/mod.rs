@@ -9,7 +9,7 @@ mod desk;
 mod local;
 mod snapshots;
 
-pub(crate) use client::ControlClient;
+pub(crate) use client::{Backoff, ControlClient};
 pub(crate) use delivery::{FlushDesk, deliver, keep_locally};
 pub(crate) use desk::{Asked, ControlDesk, Desk, serve_desk};
 pub(crate) use local::LocalBooks;

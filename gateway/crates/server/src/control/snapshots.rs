@@ -24,7 +24,7 @@ const LAST_GOOD: &str = "last-good.snapshot";
 /// Put this text into force. The one in force stays when it is refused.
 fn take(gateway: &Gateway, text: &[u8], with_environment: bool) -> Result<(), SnapshotProblem> {
     let lookup = |name: &str| if with_environment { environment(name) } else { None };
-    let active = Compiled::from_json(text).and_then(|compiled| Active::new(compiled, lookup));
+    let active = Compiled::from_json(text).and_then(|compiled| Active::new(compiled, lookup, &gateway.wallet));
     match active {
         Ok(active) => {
             let snapshot = &active.compiled.snapshot;
@@ -45,10 +45,12 @@ fn take(gateway: &Gateway, text: &[u8], with_environment: bool) -> Result<(), Sn
 }
 
 fn warn_about_missing_credentials(gateway: &Gateway, active: &Active) {
-    for provider in active.providers.iter().filter(|provider| provider.credential.is_err()) {
-        gateway
-            .log
-            .warn("credential_missing", json!({"provider": provider.name}));
+    for provider in &active.providers {
+        let missing = provider.keys.iter().filter_map(|key| Some((key, key.why_missing()?)));
+        for (key, why) in missing {
+            let fields = json!({"provider": provider.name, "key": key.id, "detail": why});
+            gateway.log.warn("credential_missing", fields);
+        }
     }
 }
 

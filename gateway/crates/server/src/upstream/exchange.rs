@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use airside_providers::Endpoint;
+use airside_providers::{Decoder, Endpoint};
 use bytes::Bytes;
 use http::header::HeaderValue;
 use http::{HeaderMap, Method, Request, Uri, Version};
@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::body::OutBody;
 use super::connect::{Connection, Connector};
+use super::decoded::DecodedBody;
 use super::framing::Framing;
 use super::http1::{self, Http1, NoHead};
 use super::pool::{Http2, Pool};
@@ -58,6 +59,8 @@ pub(crate) enum AnswerBody {
     Http1(Http1Body),
     /// Over a shared one.
     Http2(Incoming),
+    /// Either, in a format of the vendor's own.
+    Decoded(Box<DecodedBody>),
 }
 
 /// A body that comes over a connection of its own.
@@ -100,11 +103,20 @@ impl Http1Body {
 impl AnswerBody {
     /// The next bytes; `None` at the proper end.
     pub(crate) async fn chunk(&mut self) -> Option<Result<Bytes, BodyFault>> {
-        poll_fn(|cx| match self {
+        poll_fn(|cx| self.poll_chunk(cx)).await
+    }
+
+    pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyFault>>> {
+        match self {
             Self::Http1(body) => body.poll_chunk(cx),
             Self::Http2(incoming) => poll_incoming(incoming, cx),
-        })
-        .await
+            Self::Decoded(body) => body.poll_chunk(cx),
+        }
+    }
+
+    /// The same body as this decoder says it.
+    pub(crate) fn decoded_by(self, decoder: Box<dyn Decoder>) -> Self {
+        Self::Decoded(Box::new(DecodedBody::new(self, decoder)))
     }
 
     /// True when nothing more will come.
@@ -112,6 +124,7 @@ impl AnswerBody {
         match self {
             Self::Http1(body) => body.framing.is_over(),
             Self::Http2(incoming) => incoming.is_end_stream(),
+            Self::Decoded(body) => body.is_over(),
         }
     }
 }

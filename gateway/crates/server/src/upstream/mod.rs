@@ -6,6 +6,7 @@
 mod answer_head;
 mod body;
 mod connect;
+mod decoded;
 mod exchange;
 mod framing;
 mod http1;
