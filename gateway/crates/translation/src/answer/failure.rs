@@ -108,6 +108,23 @@ impl Failure {
         }
     }
 
+    /// The same where an answer breaks off in the middle.
+    pub(crate) fn reply_in_stream<'a>(
+        &'a self,
+        from: Family,
+        to: Family,
+        message: &'a str,
+        request_id: &'a str,
+    ) -> ErrorReply<'a> {
+        let mut reply = self.reply(from, to, message, request_id);
+        if to == Family::OpenaiResponses && self.fault == Fault::Overloaded {
+            // Codex takes an overload for a model without room and ends the turn. An answer that had begun is worth
+            // another try.
+            reply.code = Fault::Internal.code();
+        }
+        reply
+    }
+
     /// The sentence in a dialect.
     pub(crate) fn message(&self, to: Family) -> String {
         let said = self.message.trim();

@@ -232,7 +232,9 @@ fn a_body_that_cannot_be_read_is_told_by_its_status() {
 fn an_error_in_a_stream_keeps_its_meaning() {
     let overloaded = |client| match client {
         Anthropic => "overloaded_error",
-        OpenaiResponses | OpenaiChat => "server_is_overloaded",
+        // On `server_is_overloaded` Codex would end the turn; an answer that broke off it tries again.
+        OpenaiResponses => "server_error",
+        OpenaiChat => "server_is_overloaded",
         Gemini => "UNAVAILABLE",
     };
     for (target, name) in [(Anthropic, "error"), (OpenaiResponses, "error"), (Gemini, "error")] {

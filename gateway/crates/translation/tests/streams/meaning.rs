@@ -112,6 +112,9 @@ fn what_a_caller_has_no_word_for_is_told_as_lost() {
         losses(&said(&recording(Gemini, "signed_text"), OpenaiChat)),
         ["thought_signature"]
     );
+    let searched = said(&recording(Anthropic, "server_tools"), OpenaiResponses);
+    assert_eq!(losses(&searched), ["citations", "server_tools"]);
+    assert_eq!(searched.read(OpenaiResponses).text, "I search. Found.");
     let stream = chat(&[
         json!({"choices": [{"index": 0, "delta": {"content": "a", "annotations": [{"type": "url_citation"}]}, "logprobs": {"content": []}},
                            {"index": 1, "delta": {"content": "b"}}]}),

@@ -273,7 +273,8 @@ impl Teller {
         }
         self.verdict.failed = true;
         let message = failure.message(to);
-        writer.fail(failure.reply(from, to, &message, &self.plan.answer_id), out);
+        let reply = failure.reply_in_stream(from, to, &message, &self.plan.answer_id);
+        writer.fail(reply, out);
     }
 }
 
