@@ -178,16 +178,15 @@ def _blocks_of(message: JsonObject) -> list[JsonObject]:
 
 def _entries(message: JsonObject) -> Iterator[Entry]:
     blocks = _blocks_of(message)
-    text = joined_text(blocks, _TEXT)
     if message.get("role") == "assistant":
         calls = [as_text(block.get("id")) for block in blocks if block.get("type") == "tool_use"]
-        yield ModelAnswer(text, tuple(calls))
+        yield ModelAnswer(joined_text(blocks, _TEXT), tuple(calls))
     elif message.get("role") == "user":
         for block in blocks:
             if block.get("type") == "tool_result":
                 yield ToolReturn(as_text(block.get("tool_use_id")))
-        if text:
-            yield UserText(text)
+        # Each by itself: a gateway that joins messages leaves what a harness wrote beside what a person did.
+        yield from (UserText(as_text(block.get("text"))) for block in blocks if as_text(block.get("text")))
 
 
 def _tool(tool: JsonObject) -> OfferedTool:

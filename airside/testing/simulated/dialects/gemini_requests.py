@@ -185,17 +185,16 @@ def _text(content: JsonObject) -> str:
 
 
 def _entries(content: JsonObject) -> Iterator[Entry]:
-    text = _text(content)
     if content.get("role") == "model":
         calls = [as_object(named(part, "functionCall")) for part in _calls(content)]
         names = tuple(as_text(call.get("id")) or as_text(call.get("name")) for call in calls)
-        yield ModelAnswer(text, names)
+        yield ModelAnswer(_text(content), names)
         return
     for part in _returns(content):
         returned = as_object(named(part, "functionResponse"))
         yield ToolReturn(as_text(returned.get("id")) or as_text(returned.get("name")))
-    if text:
-        yield UserText(text)
+    # Each by itself: a gateway that joins messages leaves what a harness wrote beside what a person did.
+    yield from (UserText(as_text(part.get("text"))) for part in _parts(content) if as_text(part.get("text")))
 
 
 def _check_returns(contents: list[JsonObject]) -> None:

@@ -22,7 +22,9 @@ pub(crate) fn put_in_order(conversation: &mut Conversation<'_>, target: Family, 
     if matches!(target, Family::Anthropic | Family::Gemini) {
         say_instructions_as_user(&mut turns, caller, losses);
     }
-    conversation.turns = merged(with_results_first(turns));
+    // The others take the user's messages one by one, as they were said.
+    let joins_users = matches!(target, Family::Anthropic | Family::Gemini);
+    conversation.turns = merged(with_results_first(turns), joins_users);
     for pair in 1..conversation.turns.len() {
         sort_results(conversation.turns.get_mut(pair - 1..=pair).unwrap_or_default());
     }
@@ -150,11 +152,11 @@ fn sort_results(pair: &mut [Turn<'_>]) {
 }
 
 /// One turn where one side spoke several times in a row.
-fn merged(turns: Vec<Turn<'_>>) -> Vec<Turn<'_>> {
+fn merged(turns: Vec<Turn<'_>>, joins_users: bool) -> Vec<Turn<'_>> {
     let mut merged: Vec<Turn<'_>> = Vec::with_capacity(turns.len());
     for turn in turns {
         match merged.last_mut() {
-            Some(last) if last.role == turn.role => {
+            Some(last) if last.role == turn.role && (joins_users || turn.role != Role::User) => {
                 last.blocks.extend(turn.blocks);
                 last.lost_thinking |= turn.lost_thinking;
             }

@@ -34,7 +34,7 @@ pub(super) fn turns<'a>(
         let place = format!("input[{number}]");
         let role = role_of(&kind, &fields, &place)?;
         let blocks = match conversation.turns.last_mut() {
-            Some(last) if last.role == role => &mut last.blocks,
+            Some(last) if last.role == role && role == Role::Assistant => &mut last.blocks,
             _ => {
                 conversation.turns.push(Turn::of(role, Vec::new()));
                 match conversation.turns.last_mut() {

@@ -113,8 +113,9 @@ fn write_media(media: &Media<'_>, content: &mut ArrayWriter<'_>) -> Result<(), U
         MediaKind::Image => content.object(|part| {
             part.plain("type", "input_image");
             part.text("image_url", &url_of(&media.source));
-            if let Some(detail) = &media.detail {
-                part.text("detail", detail);
+            match &media.detail {
+                Some(detail) => part.text("detail", detail),
+                None => part.plain("detail", "auto"),
             }
         }),
         MediaKind::Document => content.object(|part| {
