@@ -17,6 +17,12 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// How many records it has.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.ends.len()
+    }
+
     /// Each record's sequence and JSON.
     pub fn each(&self) -> impl Iterator<Item = (u64, &[u8])> {
         let mut start = 0;

@@ -19,6 +19,9 @@ use crate::record::ModelCall;
 use crate::recovery::{Scan, charges_of, segment_files};
 use crate::segment::{Extent, SEGMENT_HEAD, Segment};
 
+/// Prepared ahead, at most, of a spool that fills quickly.
+const MOST_SPARES: u64 = 4;
+
 /// How large the spool may grow and in what steps.
 #[derive(Debug, Clone, Copy)]
 pub struct SpoolOptions {
@@ -116,6 +119,8 @@ struct Books {
     /// Set aside for the records of calls under way.
     reserved: u64,
     acknowledged: u64,
+    /// Spares taken into use since they were last prepared.
+    taken: u64,
     /// Segments before this one are on the device.
     synced: u64,
     /// Up to here all is acknowledged: segment id and offset.
@@ -148,6 +153,7 @@ impl Spool {
             spares: VecDeque::new(),
             reserved: 0,
             acknowledged: scan.first_sequence.saturating_sub(1),
+            taken: 0,
             synced: 0,
             cursor: first,
             handed_out: None,
@@ -289,16 +295,31 @@ impl Spool {
         books.remove_delivered()
     }
 
-    /// Keep a spare segment ready, so that no call waits for one. Not needed for correctness.
+    /// Keep spare segments ready, so that no call waits for one: half a segment's room, and as much again as was used
+    /// since this was called last. Not needed for correctness.
     ///
     /// # Errors
     /// `SpoolFault` when there is no room for one.
     pub fn prepare(&self) -> Result<(), SpoolFault> {
+        let used = std::mem::take(&mut self.books().taken).min(MOST_SPARES);
+        let ahead = self.options.segment_bytes / 2 + used * self.options.segment_bytes;
+        while self.is_short_of(ahead) {
+            if !self.prepare_one()? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_short_of(&self, ahead: u64) -> bool {
+        let books = self.books();
+        books.room() < books.reserved + ahead
+    }
+
+    /// Make one spare. False when a call was quicker.
+    fn prepare_one(&self) -> Result<bool, SpoolFault> {
         let id = {
             let mut books = self.books();
-            if books.room() >= books.reserved + self.options.segment_bytes / 2 {
-                return Ok(());
-            }
             self.check_bound(&mut books)?;
             books.next_segment += 1;
             books.next_segment - 1
@@ -308,10 +329,11 @@ impl Spool {
         let mut books = self.books();
         // Segments are used in the order of their ids: one that was overtaken by a call's own is of no use any more.
         if books.next_segment != id + 1 || books.bytes() + spare.bytes() > self.options.max_bytes {
-            return spare.remove().map_err(SpoolFault::Disk);
+            spare.remove()?;
+            return Ok(false);
         }
         books.spares.push_back(spare);
-        Ok(())
+        Ok(true)
     }
 
     /// Push everything written so far through to the device.
@@ -436,6 +458,7 @@ impl Books {
         if self.segments.back().is_none_or(|segment| segment.room() == 0) {
             let mut spare = self.spares.pop_front().ok_or(SpoolFault::Full)?;
             spare.start(self.next_sequence)?;
+            self.taken += 1;
             if let Some(full) = self.segments.back_mut() {
                 full.is_full();
             }

@@ -61,8 +61,6 @@ impl Mapping {
             return Ok(None);
         }
         let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
-        // The pages are entered now, so that no later write stops for one.
-        let flags = MapFlags::SHARED | MapFlags::POPULATE;
         #[expect(unsafe_code, reason = "mapping memory is the purpose of this crate")]
         // SAFETY: the kernel chooses the place, so nothing that is mapped already is replaced.
         let start = unsafe {
@@ -70,7 +68,7 @@ impl Mapping {
                 ptr::null_mut(),
                 length,
                 ProtFlags::READ | ProtFlags::WRITE,
-                flags,
+                MapFlags::SHARED,
                 file,
                 0,
             )

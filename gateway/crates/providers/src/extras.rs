@@ -16,20 +16,19 @@ pub(crate) struct Extras {
 }
 
 impl Extras {
-    /// Read a whole answer, or the payload of an event that may carry counts.
-    pub(crate) fn read(&mut self, family: Family, body: &[u8]) {
+    /// Read a whole answer, or the payload of an event that may carry counts; `usage` is its member of that name, or
+    /// of Gemini's name for it.
+    pub(crate) fn read(&mut self, family: Family, body: &[u8], usage: Option<&[u8]>) {
+        if matches!(family, Family::OpenaiChat | Family::OpenaiResponses) {
+            self.read_tier(top_level_text_if_there(body, "service_tier"));
+        }
         match family {
-            Family::Anthropic => self.read_usage(body),
-            Family::OpenaiChat => {
-                self.read_tier(top_level_text_if_there(body, "service_tier"));
-                self.read_usage(body);
-            }
+            Family::Anthropic | Family::OpenaiChat => self.read_usage(usage),
             Family::OpenaiResponses => {
-                self.read_tier(top_level_text_if_there(body, "service_tier"));
-                self.read_usage(body);
+                self.read_usage(usage);
                 self.read_output(body);
             }
-            Family::Gemini => self.read_gemini(body),
+            Family::Gemini => self.read_gemini(body, usage),
         }
     }
 
@@ -42,8 +41,9 @@ impl Extras {
         self.tool_uses.file_searches = self.tool_uses.file_searches.max(file_searches);
     }
 
-    fn read_usage(&mut self, body: &[u8]) {
-        let Some(usage) = parsed::<Usage>(body, "usage", &["service_tier", "speed", "search"]) else {
+    fn read_usage(&mut self, usage: Option<&[u8]>) {
+        let usage = usage.filter(|usage| has_any(usage, &["service_tier", "speed", "search"]));
+        let Some(usage) = usage.and_then(|usage| serde_json::from_slice::<Usage>(usage).ok()) else {
             return;
         };
         self.read_tier(usage.service_tier);
@@ -68,8 +68,9 @@ impl Extras {
         self.note(web as u64, files.count() as u64);
     }
 
-    fn read_gemini(&mut self, body: &[u8]) {
-        if let Some(usage) = parsed::<GeminiUsage>(body, "usageMetadata", &["serviceTier", "trafficType"]) {
+    fn read_gemini(&mut self, body: &[u8], usage: Option<&[u8]>) {
+        let usage = usage.filter(|usage| has_any(usage, &["serviceTier", "trafficType"]));
+        if let Some(usage) = usage.and_then(|usage| serde_json::from_slice::<GeminiUsage>(usage).ok()) {
             self.read_tier(usage.service_tier.or(usage.traffic_type));
         }
         if let Some(candidates) = parsed::<Vec<Candidate>>(body, "candidates", &["webSearchQueries"]) {
@@ -86,10 +87,14 @@ impl Extras {
 
 /// A top-level member, read only if one of these words is anywhere in the body: most answers have none.
 fn parsed<'a, T: Deserialize<'a>>(body: &'a [u8], key: &str, words: &[&str]) -> Option<T> {
-    if !words.iter().any(|word| memmem::find(body, word.as_bytes()).is_some()) {
+    if !has_any(body, words) {
         return None;
     }
     serde_json::from_slice(body.get(top_level_member(body, key)?)?).ok()
+}
+
+fn has_any(text: &[u8], words: &[&str]) -> bool {
+    words.iter().any(|word| memmem::find(text, word.as_bytes()).is_some())
 }
 
 fn top_level_text_if_there(body: &[u8], key: &str) -> Option<String> {
@@ -159,7 +164,8 @@ mod tests {
 
     fn read(family: Family, body: &str) -> (u64, u64, Option<ServiceTier>) {
         let mut extras = Extras::default();
-        extras.read(family, body.as_bytes());
+        let body = body.as_bytes();
+        extras.read(family, body, crate::usage::usage_member(family, body));
         let uses = extras.tool_uses;
         (uses.web_searches, uses.file_searches, extras.service_tier)
     }
@@ -202,7 +208,12 @@ mod tests {
         let mut extras = Extras::default();
         for count in [1, 2, 2] {
             let body = format!(r#"{{"usage":{{"server_tool_use":{{"web_search_requests":{count}}}}}}}"#);
-            extras.read(Family::Anthropic, body.as_bytes());
+            let body = body.as_bytes();
+            extras.read(
+                Family::Anthropic,
+                body,
+                crate::usage::usage_member(Family::Anthropic, body),
+            );
         }
         assert_eq!(extras.tool_uses.web_searches, 2);
     }

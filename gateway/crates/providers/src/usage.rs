@@ -50,13 +50,9 @@ impl UsageTap {
 
     /// Read the body of an answer that came whole.
     pub fn read_answer(&mut self, family: Family, body: &[u8]) {
-        self.extras.read(family, body);
-        let key = if family == Family::Gemini {
-            "usageMetadata"
-        } else {
-            "usage"
-        };
-        let Some(usage) = member(body, key) else { return };
+        let usage = usage_member(family, body);
+        self.extras.read(family, body, usage);
+        let Some(usage) = usage else { return };
         match family {
             Family::Anthropic => {
                 if let Ok(counts) = serde_json::from_slice::<AnthropicUsage>(usage) {
@@ -77,6 +73,12 @@ impl UsageTap {
             }
         }
     }
+}
+
+/// What an answer says of its usage.
+pub(crate) fn usage_member(family: Family, body: &[u8]) -> Option<&[u8]> {
+    let is_gemini = family == Family::Gemini;
+    member(body, if is_gemini { "usageMetadata" } else { "usage" })
 }
 
 fn member<'a>(text: &'a [u8], key: &str) -> Option<&'a [u8]> {

@@ -151,20 +151,24 @@ impl Call {
         bound: &CallBound,
         targets: impl Iterator<Item = (&'a str, &'a str)>,
     ) -> Result<(), airside_journal::SpoolFault> {
-        let mut if_lost = self.record.clone();
-        if_lost.outcome = Outcome::Lost;
-        if_lost.error_code = Some("gateway_died");
+        // The record itself for a moment, and not a copy with its dozen texts.
+        self.record.outcome = Outcome::Lost;
+        self.record.error_code = Some("gateway_died");
         if self.door.is_billed() {
-            if_lost.usage = TokenUsage {
-                input_uncached: bound.input_tokens,
-                ..TokenUsage::default()
-            };
-            if_lost.usage_source = UsageSource::Estimated;
-            if_lost.cost_nanousd = bound.input_nanousd;
-            if_lost.charges = self.hold.charges(bound.input_nanousd);
+            self.record.usage.input_uncached = bound.input_tokens;
+            self.record.usage_source = UsageSource::Estimated;
+            self.record.cost_nanousd = bound.input_nanousd;
+            self.record.charges = self.hold.charges(bound.input_nanousd);
         }
-        let room = if_lost.room_to_grow(targets);
-        self.ticket = Some(self.gateway.spool.begin(&if_lost, room)?);
+        let room = self.record.room_to_grow(targets);
+        let begun = self.gateway.spool.begin(&self.record, room);
+        self.record.outcome = Outcome::Cancelled;
+        self.record.error_code = None;
+        self.record.usage = TokenUsage::default();
+        self.record.usage_source = UsageSource::None;
+        self.record.cost_nanousd = 0;
+        self.record.charges = Vec::new();
+        self.ticket = Some(begun?);
         Ok(())
     }
 

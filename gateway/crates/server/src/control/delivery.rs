@@ -155,7 +155,16 @@ async fn send_all(gateway: &Gateway, client: &ControlClient) -> Result<(), Strin
             .flush
             .acknowledged
             .send_replace(gateway.spool.state().acknowledged);
+        if !is_worth_another(&batch) {
+            return Ok(());
+        }
     }
+}
+
+/// What came while a batch was delivered waits for the next look, so that steady traffic goes out in large batches and
+/// not in one after the other of a few records.
+fn is_worth_another(batch: &Batch) -> bool {
+    batch.count() >= MOST_RECORDS / 2 || batch.records.len() >= MOST_BYTES / 2
 }
 
 async fn send_batch(gateway: &Gateway, client: &ControlClient, batch: &Batch) -> Result<u64, String> {
@@ -212,5 +221,8 @@ fn take_over_all(gateway: &Gateway, books: &LocalBooks) -> Result<(), String> {
             .acknowledge(batch.last)
             .map_err(|fault| fault.to_string())?;
         gateway.flush.acknowledged.send_replace(batch.last);
+        if !is_worth_another(&batch) {
+            return Ok(());
+        }
     }
 }
