@@ -1,4 +1,5 @@
-"""Simulated model vendors on a loopback port: Anthropic, OpenAI (Responses and Chat Completions) and Gemini.
+"""Simulated model vendors on a loopback port: Anthropic, OpenAI (Responses and Chat Completions), Gemini, and the
+clouds that sell them: Bedrock, Google Cloud and Azure.
 
 For the demo, the tests and trying things out without a key. Not for anything a model has to think about: scripts in
 prompts decide what is said. Start reading at `simulation.py` for its use, `scripts/script.py` for scripts,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from airside.clock import Clock, SystemClock
 from airside.testing.simulated.faults import Fault, FaultPlan, check_fault
@@ -26,6 +27,7 @@ class Provider:
     faults: FaultPlan = field(default_factory=FaultPlan)
     cache: PromptCache = field(default_factory=PromptCache)
     key: str | None = None  # the one key it accepts; None accepts any that is not empty
+    tokens: dict[str, datetime] = field(default_factory=dict)  # that an identity service gave out, with their ends
 
 
 class Simulation:

@@ -70,6 +70,15 @@ class Account:
     tokens: Mapping[str, datetime] = field(default_factory=dict)  # OAuth tokens it issued, with their ends
 
 
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A token that an identity service gave out."""
+
+    token: str
+    ends: datetime
+    body: JsonObject  # of the answer that carries it
+
+
 @dataclass(slots=True)
 class VendorError(Exception):
     """A request the vendor would refuse, or a failure it would report. The dialect gives it its shape.
@@ -162,6 +171,15 @@ class Compacts(Protocol):
 
     def compacted(self, reply: Reply) -> JsonObject:
         """The body of the answer: what to go on with instead of the conversation."""
+        ...
+
+
+@runtime_checkable
+class Issues(Protocol):
+    """An identity service."""
+
+    def issue(self, asked: Asked, account: Account, stem: str) -> Issued:
+        """A token for whom the request says it is from. Raises `VendorError` as the service refuses."""
         ...
 
 

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from airside.testing.simulated.dialects.anthropic import AnthropicMessages
+from airside.testing.simulated.dialects.azure import AzureChat, AzureResponses
+from airside.testing.simulated.dialects.bedrock import BedrockInvoke
+from airside.testing.simulated.dialects.bedrock_converse import BedrockConverse
 from airside.testing.simulated.dialects.contract import Dialect, Operation, VendorError
 from airside.testing.simulated.dialects.gemini import Gemini, GeminiArray
 from airside.testing.simulated.dialects.openai_chat import OpenAiChat
 from airside.testing.simulated.dialects.openai_responses import OpenAiResponses
+from airside.testing.simulated.dialects.vertex import GoogleIdentity, VertexClaude, VertexGemini
 from airside.testing.simulated.query import query_value
 from airside.testing.simulated.simulation import DEFAULT_PROVIDER
 
@@ -19,6 +23,9 @@ _PROVIDER = re.compile(r"^/(?P<provider>[A-Za-z0-9][\w.-]*)(?P<rest>/.*)$")
 
 _ANTHROPIC, _CHAT, _RESPONSES = AnthropicMessages(), OpenAiChat(), OpenAiResponses()
 _GEMINI, _GEMINI_ARRAY = Gemini(), GeminiArray()
+_INVOKE, _CONVERSE = BedrockInvoke(), BedrockConverse()
+_VERTEX_CLAUDE, _VERTEX_GEMINI = VertexClaude(), VertexGemini()
+_AZURE_CHAT, _AZURE_RESPONSES = AzureChat(), AzureResponses()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,10 @@ def _door(method: str, path: str, dialect: Dialect, operation: Operation, *, str
 
 
 _GEMINI_MODEL = r"/v1(?:alpha|beta)?/models/(?P<model>[^/:]+)"
+_BEDROCK_MODEL = r"/model/(?P<model>[^/]+)"
+_PUBLISHERS = r"/v1/projects/[^/]+/locations/[^/]+/publishers"
+_VERTEX_MODEL = r"/models/(?P<model>[^/:]+)"
+_AZURE_DEPLOYMENT = r"/openai/deployments/(?P<model>[^/]+)"
 _DOORS = (
     _door("POST", "/v1/messages", _ANTHROPIC, Operation.ANSWER),
     _door("POST", "/v1/messages/count_tokens", _ANTHROPIC, Operation.COUNT_TOKENS),
@@ -58,6 +69,32 @@ _DOORS = (
     _door("POST", _GEMINI_MODEL + ":streamGenerateContent", _GEMINI, Operation.ANSWER, streams=True),
     _door("POST", _GEMINI_MODEL + ":countTokens", _GEMINI, Operation.COUNT_TOKENS),
     _door("POST", _GEMINI_MODEL + ":(?:embedContent|batchEmbedContents)", _GEMINI, Operation.EMBEDDINGS),
+    _door("POST", _BEDROCK_MODEL + "/invoke", _INVOKE, Operation.ANSWER),
+    _door("POST", _BEDROCK_MODEL + "/invoke-with-response-stream", _INVOKE, Operation.ANSWER, streams=True),
+    _door("POST", _BEDROCK_MODEL + "/count-tokens", _INVOKE, Operation.COUNT_TOKENS),
+    _door("POST", _BEDROCK_MODEL + "/converse", _CONVERSE, Operation.ANSWER),
+    _door("POST", _BEDROCK_MODEL + "/converse-stream", _CONVERSE, Operation.ANSWER, streams=True),
+    _door("POST", _PUBLISHERS + "/anthropic/models/count-tokens:rawPredict", _VERTEX_CLAUDE, Operation.COUNT_TOKENS),
+    _door("POST", _PUBLISHERS + "/anthropic" + _VERTEX_MODEL + ":rawPredict", _VERTEX_CLAUDE, Operation.ANSWER),
+    _door(
+        "POST",
+        _PUBLISHERS + "/anthropic" + _VERTEX_MODEL + ":streamRawPredict",
+        _VERTEX_CLAUDE,
+        Operation.ANSWER,
+        streams=True,
+    ),
+    _door("POST", _PUBLISHERS + "/google" + _VERTEX_MODEL + ":generateContent", _VERTEX_GEMINI, Operation.ANSWER),
+    _door(
+        "POST",
+        _PUBLISHERS + "/google" + _VERTEX_MODEL + ":streamGenerateContent",
+        _VERTEX_GEMINI,
+        Operation.ANSWER,
+        streams=True,
+    ),
+    _door("POST", "/oauth2/token", GoogleIdentity(), Operation.CREDENTIAL),
+    _door("POST", _AZURE_DEPLOYMENT + "/chat/completions", _AZURE_CHAT, Operation.ANSWER),
+    _door("POST", "/openai/v1/chat/completions", _AZURE_CHAT, Operation.ANSWER),
+    _door("POST", "/openai(?:/v1)?/responses", _AZURE_RESPONSES, Operation.ANSWER),
 )
 
 

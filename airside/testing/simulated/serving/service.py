@@ -11,7 +11,15 @@ from starlette.types import Receive, Scope, Send
 
 from airside.testing.simulated.answer import Reply, usage_of
 from airside.testing.simulated.conversation import Conversation
-from airside.testing.simulated.dialects.contract import Account, Addressed, Asked, Embeds, Operation, VendorError
+from airside.testing.simulated.dialects.contract import (
+    Account,
+    Addressed,
+    Asked,
+    Embeds,
+    Issues,
+    Operation,
+    VendorError,
+)
 from airside.testing.simulated.json_reading import as_text, parsed_object
 from airside.testing.simulated.records import Outcome, ReceivedRequest
 from airside.testing.simulated.serving.control import Control
@@ -108,6 +116,11 @@ class _Exchange:
             created = int(self._simulation.clock.now().timestamp())
             await self._delivery.value(self._dialect.model_list(MODELS, created))
             return
+        if self._request.operation is Operation.CREDENTIAL and isinstance(self._dialect, Issues):
+            issued = self._dialect.issue(self._asked, self._account(), self._simulation.new_stem())
+            self._provider.tokens[issued.token] = issued.ends
+            await self._delivery.value(issued.body)
+            return
         if not self._body:
             raise VendorError(400, "The request body is not a JSON object.")
         self._dialect.check(self._request.operation, self._addressed, self._body)
@@ -138,7 +151,7 @@ class _Exchange:
         )
 
     def _account(self) -> Account:
-        return Account(self._simulation.clock.now(), self._provider.key)
+        return Account(self._simulation.clock.now(), self._provider.key, self._provider.tokens)
 
 
 async def _whole_body(receive: Receive) -> bytes | None:
