@@ -24,6 +24,9 @@ def read_usage(family: str, body: bytes) -> str | None:
     `family` is that of a provider's protocol. A body that begins with `{` is one document, any other a stream.
     """
 
+def check_redaction_pattern(pattern: str) -> None:
+    """Do nothing when the gateway can take out of bodies what this finds; raise `ValueError` with the reason if not."""
+
 def validate_snapshot(json: str) -> None:
     """Do nothing when the gateway would take this snapshot (`Snapshot`); raise `ValueError` with the reason if not."""
 

@@ -9,10 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from airside.api.auth import gateway_router
 from airside.api.services import Services, Use
+from airside.dataplanes.bodies import BodyBatch
 from airside.dataplanes.journal import JournalBatch, JournalReceipt
 from airside.dataplanes.leases import Lease, LeaseRequest, LeaseRequests, Leases
 from airside.errors import NotFound
 from airside.ids import AgentId, GatewayId, SessionId
+from airside.recording.bodies import StoredBodies
 from airside.sessions.tokens import session_cap
 from airside.spending.budgets import Window
 from airside.spending.ledger import Cap, Grant, journal_through, note_gateway
@@ -41,6 +43,18 @@ async def take_journal(batch: JournalBatch, services: Use) -> JournalReceipt:
     """Store a batch of records for good. The same batch again changes nothing."""
     async with services.database.write() as connection:
         return await services.intake.take(connection, batch)
+
+
+@router.post("/bodies", status_code=204)
+async def take_bodies(batch: BodyBatch, services: Use) -> None:
+    """Keep bodies of calls for as long as their project wants. The same batch again changes nothing."""
+    async with services.database.write() as connection:
+        await note_gateway(connection, services.clock, GatewayId(batch.gateway_id))
+        for one in batch.bodies:
+            said = {"mode": one.mode, "redactions": one.redactions}
+            lengths = {"request_bytes": one.request_bytes, "answer_bytes": one.answer_bytes}
+            bodies = StoredBodies(one.call_id, one.project, {**said, **lengths}, one.request_gzip, one.answer_gzip)
+            await services.bodies.store(connection, bodies, retention_days=one.retention_days)
 
 
 @router.post("/leases")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Annotated, Literal
@@ -14,7 +15,7 @@ from airside.api.auth import admin_router
 from airside.api.pages import cut_page, decode_cursor
 from airside.api.services import Services, Use
 from airside.dataplanes.journal import ModelCall, Outcome
-from airside.errors import BadInput
+from airside.errors import BadInput, NotFound
 from airside.sessions.model_calls import CallFilter, StoredCall, calls_after, get_call, list_calls, newest_position
 
 router = admin_router("/v1/model_calls", "model calls")
@@ -103,6 +104,46 @@ async def show_model_call(call_id: str, services: Use) -> ModelCallResource:
     project = await _project(services)
     async with services.database.read() as connection:
         return _resource(await get_call(connection, project, call_id))
+
+
+class BodiesResource(BaseModel):
+    """What was kept of a call's bodies, as text; what is no text is shown as such characters."""
+
+    type: Literal["model_call_bodies"] = "model_call_bodies"
+    id: str
+    mode: Literal["redacted", "full"]
+    redactions: int
+    request: str
+    request_bytes: int
+    answer: str
+    answer_bytes: int
+
+
+@router.get("/{call_id}/bodies")
+async def show_bodies(call_id: str, services: Use) -> BodiesResource:
+    """What a call said and was told. A route of its own, so that it can be granted apart from the record."""
+    project = await _project(services)
+    async with services.database.read() as connection:
+        await get_call(connection, project, call_id)
+        bodies = await services.bodies.get(connection, project, call_id)
+    if bodies is None:
+        raise NotFound(
+            f"no bodies of model call {call_id!r} are kept",
+            code="no_bodies",
+            hint="Nothing is kept unless the project asks for it (`recording:` in the file), and not for longer.",
+        )
+    return BodiesResource.model_validate(
+        {
+            **bodies.description,
+            "id": call_id,
+            "request": _unpacked(bodies.request_gzip),
+            "answer": _unpacked(bodies.answer_gzip),
+        }
+    )
+
+
+def _unpacked(packed: bytes) -> str:
+    return gzip.decompress(packed).decode(errors="replace")
 
 
 async def _project(services: Services) -> str:

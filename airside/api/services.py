@@ -15,6 +15,7 @@ from airside.config.stores import Stores
 from airside.dataplanes.feed import SnapshotFeed
 from airside.engine.engine import Engine
 from airside.ids import Ids
+from airside.recording.bodies import Bodies
 from airside.routing.protocols import ProviderProtocol
 from airside.sessions.artifacts import Artifacts
 from airside.sessions.inputs import SessionInputs
@@ -41,6 +42,7 @@ class Services:
     feed: SnapshotFeed
     intake: JournalIntake
     ledger: Ledger
+    bodies: Bodies
     engine: Engine
     families: Mapping[HarnessName, Sequence[ProviderProtocol]]
     environment: Mapping[str, str]

@@ -54,17 +54,24 @@ def list_calls(
 @app.command("show")
 def show_call(
     call: Annotated[str, typer.Argument(help="Id of the call, as in the response header x-airside-request-id.")],
+    bodies: Annotated[bool, typer.Option("--bodies", help="And what was kept of its request and answer.")] = False,
     data: DataDirectoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show one model call: who asked, every attempt, tokens, times and cost."""
     with reported(as_json=as_json), connected(data) as api:
         found = api.get(f"/v1/model_calls/{call}")
+        if bodies:
+            found["kept_bodies"] = api.get(f"/v1/model_calls/{call}/bodies")
     if as_json:
         show_json({**found, "cost_usd": usd(found["cost_nanousd"])})
         return
     for line, style in _described(found):
         show(line, style)
+    for name in ("request", "answer") if bodies else ():
+        kept = found["kept_bodies"]
+        show(f"\n{name}, {kept[f'{name}_bytes']} bytes, {kept['mode']}", "bold")
+        show(kept[name])
 
 
 @app.command()

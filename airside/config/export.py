@@ -6,13 +6,15 @@ import yaml
 
 from airside.config.file import AirsideFile
 from airside.config.plan import Current
-from airside.config.stores import UNKNOWN_PRICE_SETTING
+from airside.config.stores import RECORDING_SETTING, UNKNOWN_PRICE_SETTING
+from airside.recording.definitions import RecordingDefinition
 from airside.routing.definitions import ModelDefinition, ProviderDefinition, UnknownPriceDefinition
 
 
 def export_file(current: Current) -> str:
     """YAML of everything the project holds. Credentials are references, as they were given."""
     unknown_price = current.settings.get(UNKNOWN_PRICE_SETTING)
+    recording = current.settings.get(RECORDING_SETTING)
     content = AirsideFile(
         project=current.project.name,
         providers={
@@ -22,6 +24,7 @@ def export_file(current: Current) -> str:
         unknown_price=UnknownPriceDefinition.model_validate(unknown_price.definition)
         if unknown_price
         else UnknownPriceDefinition(),
+        recording=RecordingDefinition.model_validate(recording.definition) if recording else RecordingDefinition(),
         environments={name: kept.definition for name, kept in sorted(current.environments.items())},
         agents={name: kept.definition for name, kept in sorted(current.agents.items())},
         budgets=[kept.definition for kept in current.budgets.values()],

@@ -13,6 +13,7 @@ from airside.agents.definition import AgentDefinition
 from airside.agents.harness_name import HarnessName
 from airside.config.source import ConfigProblem, Source, read_source, refuse
 from airside.environments.environments import EnvironmentDefinition
+from airside.recording.definitions import RecordingDefinition
 from airside.routing.definitions import (
     Definition,
     ModelDefinition,
@@ -33,6 +34,7 @@ class AirsideFile(Definition):
     providers: dict[Name, ProviderDefinition] = Field(default_factory=dict)
     models: dict[Name, ModelDefinition] = Field(default_factory=dict)
     unknown_price: UnknownPriceDefinition = UnknownPriceDefinition()
+    recording: RecordingDefinition = RecordingDefinition()
     environments: dict[Name, EnvironmentDefinition] = Field(default_factory=dict)
     agents: dict[Name, AgentDefinition] = Field(default_factory=dict)
     budgets: list[BudgetDefinition] = Field(default_factory=list)

@@ -11,16 +11,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from airside.access.projects import Project
 from airside.agents.agents import Agent
 from airside.agents.definition import AgentDefinition
 from airside.config.file import AirsideFile, Known
-from airside.config.stores import UNKNOWN_PRICE_SETTING, Stores
+from airside.config.stores import RECORDING_SETTING, UNKNOWN_PRICE_SETTING, Stores
 from airside.environments.environments import Environment, EnvironmentDefinition
 from airside.events import JsonObject, JsonValue
-from airside.routing.definitions import Definition, ModelDefinition, ProviderDefinition, UnknownPriceDefinition
+from airside.recording.definitions import RecordingDefinition
+from airside.routing.definitions import ModelDefinition, ProviderDefinition, UnknownPriceDefinition
 from airside.spending.budgets import BudgetDefinition, StoredBudget
 from airside.storage.definitions import Origin, StoredDefinition
 
@@ -71,7 +73,7 @@ class Entry:
     origin: Origin
 
 
-_D = TypeVar("_D", bound=Definition)
+_D = TypeVar("_D", bound=BaseModel)
 
 State = Mapping[Kind, Mapping[str, Entry]]
 
@@ -128,7 +130,7 @@ def _parsed(kind: type[_D], kept: Mapping[str, JsonObject]) -> dict[str, _D]:
     return {name: kind.model_validate(definition) for name, definition in kept.items()}
 
 
-def as_json(definition: Definition) -> JsonObject:
+def as_json(definition: BaseModel) -> JsonObject:
     """A definition as it is stored."""
     content: JsonObject = definition.model_dump(mode="json")
     return content
@@ -153,13 +155,20 @@ def desired_state(content: AirsideFile) -> Mapping[Kind, Mapping[str, JsonObject
     return {
         Kind.PROVIDER: {name: as_json(definition) for name, definition in content.providers.items()},
         Kind.MODEL: {name: as_json(definition) for name, definition in content.models.items()},
-        Kind.SETTING: {UNKNOWN_PRICE_SETTING: as_json(content.unknown_price)}
-        if content.unknown_price != UnknownPriceDefinition()
-        else {},
+        Kind.SETTING: _settings(content),
         Kind.ENVIRONMENT: {name: as_json(definition) for name, definition in content.environments.items()},
         Kind.AGENT: {name: as_json(definition) for name, definition in content.agents.items()},
         Kind.BUDGET: {budget.scope: as_json(budget) for budget in content.budgets},
     }
+
+
+def _settings(content: AirsideFile) -> dict[str, JsonObject]:
+    """The settings that are not what they are anyway."""
+    given: Mapping[str, tuple[BaseModel, BaseModel]] = {
+        UNKNOWN_PRICE_SETTING: (content.unknown_price, UnknownPriceDefinition()),
+        RECORDING_SETTING: (content.recording, RecordingDefinition()),
+    }
+    return {name: as_json(wanted) for name, (wanted, usual) in given.items() if wanted != usual}
 
 
 def plan(current: State, desired: Mapping[Kind, Mapping[str, JsonObject]]) -> list[Change]:
@@ -210,7 +219,7 @@ async def _put(
         case Kind.MODEL:
             await stores.models.put(connection, project_id, name, as_json(content.models[name]), "file")
         case Kind.SETTING:
-            await stores.settings.put(connection, project_id, name, as_json(content.unknown_price), "file")
+            await stores.settings.put(connection, project_id, name, _settings(content)[name], "file")
         case Kind.ENVIRONMENT:
             await _put_environment(connection, stores, current, name, content.environments[name])
         case Kind.AGENT:

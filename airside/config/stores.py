@@ -13,6 +13,7 @@ from airside.storage import tables
 from airside.storage.definitions import Definitions
 
 UNKNOWN_PRICE_SETTING = "unknown_price"
+RECORDING_SETTING = "recording"
 
 
 class Stores:

@@ -29,6 +29,7 @@ from airside.dataplanes.snapshot import (
     Price,
     Provider,
     ProviderKey,
+    Recording,
     RevokedSession,
     ScopeKind,
     SecretSource,
@@ -40,6 +41,8 @@ from airside.dataplanes.snapshot import (
     UnknownPrice,
 )
 from airside.events import canonical_json
+from airside.ids import ProjectId
+from airside.recording.definitions import BodyPolicy, RecordingDefinition
 from airside.routing.definitions import (
     ModelDefinition,
     PooledCredential,
@@ -65,6 +68,7 @@ class Sources:
     budgets: Sequence[StoredBudget]
     revoked: Sequence[RevokedSession]
     unknown_price: UnknownPriceDefinition
+    recordings: Mapping[ProjectId, RecordingDefinition]
     token_key_id: str
     token_public_key: bytes
 
@@ -88,6 +92,11 @@ def compile_snapshot(sources: Sources, version: int, at: datetime, environment: 
         ],
         unknown_price=_unknown_price(sources.unknown_price),
         budgets=_budgets(sources),
+        recordings=[
+            Recording(project=project, **definition.model_dump())
+            for project, definition in sorted(sources.recordings.items())
+            if definition.bodies is not BodyPolicy.OFF
+        ],
     )
 
 

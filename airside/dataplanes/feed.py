@@ -12,10 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from airside.access.tokens import SessionTokenSigner
 from airside.agents.agents import Agent
 from airside.clock import Clock
-from airside.config.stores import UNKNOWN_PRICE_SETTING, Stores
+from airside.config.stores import RECORDING_SETTING, UNKNOWN_PRICE_SETTING, Stores
 from airside.dataplanes.compiler import Sources, compile_snapshot, content_sha256
 from airside.dataplanes.snapshot import RevokedSession, Snapshot
-from airside.ids import GatewayId
+from airside.ids import GatewayId, ProjectId
+from airside.recording.definitions import RecordingDefinition
 from airside.routing.definitions import ModelDefinition, ProviderDefinition, UnknownPriceDefinition
 from airside.spending.budgets import StoredBudget
 from airside.storage.database import Database
@@ -80,6 +81,7 @@ class SnapshotFeed:
         agents: list[Agent] = []
         budgets: list[StoredBudget] = []
         unknown_price = UnknownPriceDefinition()
+        recordings: dict[ProjectId, RecordingDefinition] = {}
         for project in await stores.projects.list(connection):
             project_id = project.project_id
             for name, kept in (await stores.providers.list(connection, project_id)).items():
@@ -89,6 +91,9 @@ class SnapshotFeed:
             settings = await stores.settings.list(connection, project_id)
             if UNKNOWN_PRICE_SETTING in settings:
                 unknown_price = UnknownPriceDefinition.model_validate(settings[UNKNOWN_PRICE_SETTING].definition)
+            if RECORDING_SETTING in settings:
+                recording = settings[RECORDING_SETTING].definition
+                recordings[project_id] = RecordingDefinition.model_validate(recording)
             agents += await stores.agents.list(connection, project_id)
             budgets += (await stores.budgets.list(connection, project_id)).values()
         return Sources(
@@ -99,6 +104,7 @@ class SnapshotFeed:
             budgets=budgets,
             revoked=await self.revoked(connection),
             unknown_price=unknown_price,
+            recordings=recordings,
             token_key_id=self.signer.key_id,
             token_public_key=self.signer.public_key,
         )

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from airside.recording.definitions import BodyPolicy
 from airside.routing.prices import ServiceTierPrices, TierPrices, ToolFees
 from airside.routing.protocols import ProviderProtocol
 from airside.routing.vendors import Vendor
@@ -280,6 +281,18 @@ class Limits(Contract):
     max_shadow_calls: int = Field(default=16, ge=0, description="Copies for shadow targets at once; more are not sent.")
 
 
+class Recording(Contract):
+    """How a project wants the bodies of its calls recorded."""
+
+    project: str
+    bodies: BodyPolicy = BodyPolicy.OFF
+    retention_days: int = 30
+    max_bytes: int = Field(default=1024 * 1024, description="The most of a request or an answer that is kept.")
+    audited: bool = Field(default=False, description="A call whose bodies there is no room for is refused.")
+    emails: bool = Field(default=False, description="Addresses of e-mail are taken out too.")
+    patterns: list[str] = Field(default_factory=list, description="What else is taken out.")
+
+
 class Snapshot(Contract):
     """Everything a data plane needs to serve without asking anybody."""
 
@@ -294,6 +307,7 @@ class Snapshot(Contract):
     unknown_price: UnknownPrice = UnknownPrice(policy="refuse")
     budgets: list[Budget] = Field(default_factory=list)
     limits: Limits = Limits()
+    recordings: list[Recording] = Field(default_factory=list, description="Projects that want bodies recorded.")
 
 
 class SessionClaims(Contract):

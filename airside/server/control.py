@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 import uvicorn
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,6 +25,7 @@ from airside.dataplanes.feed import SnapshotFeed
 from airside.dataplanes.snapshot import RevokedSession
 from airside.engine.durable import DurableQueue
 from airside.ids import Ids
+from airside.recording.bodies import Bodies
 from airside.server.adapters import harnesses
 from airside.sessions.artifacts import Artifacts
 from airside.sessions.inputs import SessionInputs
@@ -39,8 +41,11 @@ from airside.storage.datadir import DataDirectory, write_private
 from airside.storage.tables import sessions as sessions_table
 from airside.tasks import alongside
 
+logger = structlog.get_logger()
+
 _DRAIN_S = 2
 _REVOCATION_LOOK_S = 0.5
+_SWEEP_S = 600.0
 _RECOMPILE_S = 3600.0  # prices and expiries change with the date, not only with what people do
 
 
@@ -148,6 +153,7 @@ async def control_plane(settings: ControlSettings) -> AsyncIterator[Services]:
         feed=feed,
         intake=JournalIntake(clock, ids),
         ledger=Ledger(clock),
+        bodies=Bodies(clock),
         engine=engine,
         families={name: harness.families for name, harness in harnesses().items()},
         environment=settings.variables,
@@ -161,11 +167,23 @@ async def control_plane(settings: ControlSettings) -> AsyncIterator[Services]:
     )
     await feed.refresh()
     try:
-        async with alongside(_keep_snapshot_current(feed, database, clock)):
+        async with (
+            alongside(_keep_snapshot_current(feed, database, clock)),
+            alongside(_delete_expired_bodies(services)),
+        ):
             yield services
     finally:
         await engine.close()
         await database.close()
+
+
+async def _delete_expired_bodies(services: Services) -> None:
+    while True:
+        async with services.database.write() as connection:
+            count = await services.bodies.sweep(connection)
+        if count:
+            logger.info("deleted bodies of calls whose time was over", count=count)
+        await services.clock.sleep(_SWEEP_S)
 
 
 async def _keep_snapshot_current(feed: SnapshotFeed, database: Database, clock: Clock) -> None:

@@ -17,6 +17,7 @@ from gateway_provider import SECRET, Provider
 from airside.access.keys import new_key
 from airside.access.tokens import SessionTokenSigner, encode_base64url
 from airside.clock import SystemClock
+from airside.dataplanes.bodies import BodyBatch, CallBodies
 from airside.dataplanes.journal import JournalBatch
 from airside.dataplanes.leases import LeaseRequests
 
@@ -48,6 +49,7 @@ class ControlPlane:
         self.records: dict[tuple[str, int], dict[str, Any]] = {}
         self.through: dict[str, int] = {}
         self.as_written: list[str] = []
+        self.bodies: dict[str, CallBodies] = {}
         self.away = False
         self.reject_journal = False
         self.changed = threading.Condition()
@@ -150,6 +152,8 @@ class ControlPlane:
             self._snapshot(handler, {name: values[0] for name, values in parse_qs(url.query).items()})
         elif url.path == "/internal/v1/leases":
             self._say(handler, 200, self._leases(LeaseRequests.model_validate_json(body)))
+        elif url.path == "/internal/v1/bodies":
+            self._say(handler, 204, self._bodies(BodyBatch.model_validate_json(body)))
         elif url.path == "/internal/v1/journal" and not self.reject_journal:
             self.as_written += [json.dumps(record) for record in json.loads(body)["records"]]
             self._say(handler, 200, self._journal(JournalBatch.model_validate_json(body)))
@@ -222,6 +226,17 @@ class ControlPlane:
             self.changed.notify_all()
             return {"acknowledged": self.through.get(batch.gateway_id, 0)}
 
+    def _bodies(self, batch: BodyBatch) -> None:
+        with self.changed:
+            self.bodies |= {one.call_id: one for one in batch.bodies}
+            self.changed.notify_all()
+
+    def wait_for_bodies(self, call_id: str) -> CallBodies:
+        """What was kept of a call, once it has come."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: call_id in self.bodies, timeout=20), "no bodies came"
+            return self.bodies[call_id]
+
     def wait_for_calls(self, count: int) -> list[dict[str, Any]]:
         """All records, once there are so many."""
         with self.changed:
@@ -232,7 +247,7 @@ class ControlPlane:
 
     @staticmethod
     def _say(handler: BaseHTTPRequestHandler, status: int, body: Any) -> None:
-        text = json.dumps(body).encode()
+        text = b"" if body is None else json.dumps(body).encode()
         handler.send_response(status)
         handler.send_header("content-type", "application/json")
         handler.send_header("content-length", str(len(text)))

@@ -8,16 +8,20 @@
 //! a mapping or with `write(2)`, so they outlive the process; what was written is synced to the device at every `sync`.
 
 mod batch;
+mod bodies;
 mod detail;
 mod frame;
 mod outcome;
 mod record;
 mod recovery;
+mod redact;
 mod segment;
 mod spool;
 
 pub use batch::Batch;
+pub use bodies::{BodyStore, CallBodies, Room};
 pub use detail::{Attempt, CallerIdentity, ServerToolUse, Timings, Translation, word};
 pub use outcome::{AttemptOutcome, Outcome, UsageSource};
 pub use record::{JournalReceipt, ModelCall};
+pub use redact::{BadPattern, REDACTED, Redactor, check_pattern};
 pub use spool::{Recovered, Spool, SpoolFault, SpoolOptions, SpoolState, Ticket};

@@ -15,7 +15,10 @@ use pyo3::prelude::*;
 #[pymodule]
 mod airside_gateway {
     #[pymodule_export]
-    use super::{main, price_consumption, price_usage, read_usage, validate_snapshot, verify_session_token, version};
+    use super::{
+        check_redaction_pattern, main, price_consumption, price_usage, read_usage, validate_snapshot,
+        verify_session_token, version,
+    };
 }
 
 /// A call makes and drops a few blocks of several kilobytes; glibc's allocator merges and splits its free lists each time.
@@ -30,6 +33,12 @@ fn refused(problem: impl std::fmt::Display) -> PyErr {
 #[pyfunction]
 fn main(py: Python<'_>, argv: Vec<OsString>) -> i32 {
     py.detach(|| airside_server::main(argv))
+}
+
+/// Say what is wrong with a pattern of what is taken out of bodies, if anything is.
+#[pyfunction]
+fn check_redaction_pattern(pattern: &str) -> PyResult<()> {
+    airside_journal::check_pattern(pattern).map_err(refused)
 }
 
 /// What this usage costs at this price in the usual service tier, in nano-dollars, rounded up once.

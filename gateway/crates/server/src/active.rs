@@ -1,5 +1,6 @@
 //! The snapshot in force, with what each call would otherwise have to derive from it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use airside_providers::{Endpoint, Vendor, vendor_of};
@@ -7,6 +8,7 @@ use airside_snapshot::{Compiled, Provider, SnapshotProblem, Timeouts};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::credentials::{ActiveKey, Wallet};
+use crate::recorder::ActiveRecording;
 
 /// One provider, ready to be called.
 #[derive(Debug)]
@@ -29,6 +31,7 @@ pub(crate) struct ActiveProvider {
 pub(crate) struct Active {
     pub(crate) compiled: Compiled,
     pub(crate) providers: Vec<ActiveProvider>,
+    recordings: HashMap<String, Arc<ActiveRecording>>,
 }
 
 impl Active {
@@ -44,7 +47,24 @@ impl Active {
             .iter()
             .map(|provider| ActiveProvider::new(provider, &environment, wallet))
             .collect::<Result<_, _>>()?;
-        Ok(Self { compiled, providers })
+        let wanted = compiled.snapshot.recordings.iter();
+        let wanted = wanted.filter_map(|one| Some((one.project.clone(), Arc::new(ActiveRecording::new(one)?))));
+        Ok(Self {
+            recordings: wanted.collect(),
+            compiled,
+            providers,
+        })
+    }
+
+    /// How a project wants its bodies recorded; `None` where it wants none.
+    pub(crate) fn recording(&self, project: &str) -> Option<&Arc<ActiveRecording>> {
+        self.recordings.get(project)
+    }
+
+    /// The secrets of all providers, as they are now.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let keys = self.providers.iter().flat_map(|provider| &provider.keys);
+        keys.filter_map(ActiveKey::secret).collect()
     }
 }
 

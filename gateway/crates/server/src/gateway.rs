@@ -20,6 +20,7 @@ use crate::identifiers::Identifiers;
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::options::JoinToken;
+use crate::recorder::Recorder;
 use crate::upstream::{Connector, Pool};
 
 /// The state of one gateway process.
@@ -40,6 +41,7 @@ pub(crate) struct Gateway {
     pub(crate) desk: Desk,
     pub(crate) flush: FlushDesk,
     pub(crate) spool: Spool,
+    pub(crate) recorder: Recorder,
     pub(crate) data: PathBuf,
     pub(crate) connector: Connector,
     /// Secrets that change.
@@ -75,6 +77,7 @@ pub(crate) struct Parts {
     pub(crate) desk: Desk,
     pub(crate) flush: FlushDesk,
     pub(crate) spool: Spool,
+    pub(crate) recorder: Recorder,
     pub(crate) data: PathBuf,
     pub(crate) connector: Connector,
     pub(crate) join_token: Option<JoinToken>,
@@ -98,6 +101,7 @@ impl Gateway {
             desk: parts.desk,
             flush: parts.flush,
             spool: parts.spool,
+            recorder: parts.recorder,
             data: parts.data,
             connector: parts.connector,
             wallet: Wallet::default(),

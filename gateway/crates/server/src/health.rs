@@ -64,6 +64,9 @@ pub(crate) fn metrics(gateway: &Gateway) -> String {
     }
     let version = active.as_ref().map_or(0, |active| active.compiled.snapshot.version);
     for (name, value) in [
+        ("bodies_kept_total", gateway.recorder.kept.load(Ordering::Relaxed)),
+        ("bodies_dropped_total", gateway.recorder.dropped.load(Ordering::Relaxed)),
+        ("bodies_bytes", gateway.recorder.store.bytes()),
         ("leased_scopes", gateway.ledger.known_scopes().len() as u64),
         ("snapshot_version", version),
         ("journal_sequence", spool.sequence),

@@ -19,6 +19,7 @@ mod log;
 mod metrics;
 mod models;
 pub mod options;
+mod recorder;
 mod reply;
 mod run;
 mod service;

@@ -27,6 +27,7 @@ Options:
   --workers N             Threads that serve calls [one per processor]
   --drain-seconds N       How long calls under way may go on after SIGTERM [30]
   --spool-bytes N         Most bytes of journal kept on disk; calls are refused beyond [1073741824]
+  --body-bytes N          Most bytes of bodies kept on disk, where a project records them [268435456]
   --log-level LEVEL       error, warn or info [info]
   --version               Print the version
   -h, --help              Print this
@@ -80,6 +81,8 @@ pub struct Options {
     pub drain: Duration,
     /// Most bytes of journal on disk.
     pub spool_bytes: u64,
+    /// Most bytes of bodies on disk.
+    pub body_bytes: u64,
     /// What is logged.
     pub log_level: Level,
 }
@@ -109,7 +112,7 @@ pub fn environment(name: &str) -> Option<String> {
 }
 
 /// The names of the options that take a value.
-const VALUED: [&str; 12] = [
+const VALUED: [&str; 13] = [
     "listen",
     "socket",
     "data",
@@ -121,6 +124,7 @@ const VALUED: [&str; 12] = [
     "workers",
     "drain-seconds",
     "spool-bytes",
+    "body-bytes",
     "log-level",
 ];
 
@@ -201,6 +205,7 @@ fn build(given: &Given, environment: &impl Fn(&str) -> Option<String>) -> Result
         ready_file: take("ready-file").map(PathBuf::from),
         workers: usize::try_from(workers).unwrap_or(1),
         drain: Duration::from_secs(number("drain-seconds", take("drain-seconds"))?.unwrap_or(30)),
+        body_bytes: number("body-bytes", take("body-bytes"))?.unwrap_or(256 << 20),
         spool_bytes: number("spool-bytes", take("spool-bytes"))?
             .unwrap_or(1 << 30)
             .max(1 << 20),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use airside_journal::{Spool, SpoolOptions};
+use airside_journal::{BodyStore, Spool, SpoolOptions};
 use airside_metering::Ledger;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -23,14 +23,15 @@ use tokio_util::task::TaskTracker;
 use crate::accept::{Stopping, Workers, accept_tcp, accept_unix, bind_unix};
 use crate::clock::{Clock, SystemClock};
 use crate::control::{
-    ControlClient, ControlDesk, Desk, FlushDesk, LocalBooks, deliver, follow_control, follow_file, keep_locally,
-    last_good, serve_desk,
+    ControlClient, ControlDesk, Desk, FlushDesk, LocalBooks, deliver, deliver_bodies, follow_control, follow_file,
+    keep_locally, last_good, serve_desk,
 };
 use crate::credentials::keep_fresh;
 use crate::gateway::{Gateway, Parts};
 use crate::identifiers::Identifiers;
 use crate::log::Log;
 use crate::options::{BadUsage, Command, JoinToken, Options, Source, environment, parse};
+use crate::recorder::Recorder;
 use crate::upstream::Connector;
 use crate::vault::write_private;
 
@@ -255,6 +256,9 @@ fn assemble(options: &Options, clock: Arc<dyn Clock>, log: Log) -> Result<Arc<Ga
             None,
         ),
     };
+    let store = BodyStore::open(&data.join("bodies"), options.body_bytes).map_err(fault(&place))?;
+    let recorder = Recorder::start(store, join_token.as_ref().map(|token| token.0.clone()));
+    let recorder = recorder.map_err(fault("cannot start the recorder of bodies"))?;
     Ok(Arc::new(Gateway::new(Parts {
         id,
         clock,
@@ -263,6 +267,7 @@ fn assemble(options: &Options, clock: Arc<dyn Clock>, log: Log) -> Result<Arc<Ga
         desk,
         flush: FlushDesk::default(),
         spool,
+        recorder,
         data: data.clone(),
         connector,
         join_token,
@@ -295,6 +300,7 @@ fn begin_supply(
                 stop.clone(),
             ));
             tasks.spawn(deliver(Arc::clone(gateway), sending, stop.clone()));
+            tasks.spawn(deliver_bodies(Arc::clone(gateway), client(join_token)?, stop.clone()));
         }
         Source::File(path) => {
             let following = follow_file(Arc::clone(gateway), path, stop.clone());
@@ -393,6 +399,7 @@ impl Running {
             // A panic was reported where it happened.
             let _ = thread.join();
         }
+        self.gateway.recorder.finish();
         self.supply.cancel();
         tasks.close();
         self.runtime.block_on(async {

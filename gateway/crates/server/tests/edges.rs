@@ -25,7 +25,10 @@ const ALLOWED: [(&str, &[&str]); 10] = [
             "translation",
         ],
     ),
-    ("python", &["metering", "protocols", "providers", "server", "snapshot"]),
+    (
+        "python",
+        &["journal", "metering", "protocols", "providers", "server", "snapshot"],
+    ),
 ];
 
 #[test]

@@ -17,9 +17,9 @@ pub use compiled::{Compiled, Principal, ProviderIndex};
 pub use condition::{Condition, Facts, MOST_CONDITION_BYTES, NAMES, NoAnswer, TASKS};
 pub use keys::{KEY_PREFIX, KeyShape, key_digest, key_shape};
 pub use model::{
-    Budget, BudgetWindow, Capabilities, Key, Limits, Model, OnLimit, Price, PriceTier, RevokedSession, SNAPSHOT_FORMAT,
-    ScopeKind, ServiceTierPrices, SessionTokenKey, Share, Snapshot, Step, Strategy, Target, ToolFees, UnknownPrice,
-    UnknownPricePolicy,
+    BodyPolicy, Budget, BudgetWindow, Capabilities, Key, Limits, Model, OnLimit, Price, PriceTier, Recording,
+    RevokedSession, SNAPSHOT_FORMAT, ScopeKind, ServiceTierPrices, SessionTokenKey, Share, Snapshot, Step, Strategy,
+    Target, ToolFees, UnknownPrice, UnknownPricePolicy,
 };
 pub use problem::SnapshotProblem;
 pub use provider::{Credential, CredentialKind, Provider, ProviderKey, SecretSource, Timeouts, Vendor};

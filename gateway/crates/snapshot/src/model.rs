@@ -415,6 +415,52 @@ impl Default for Limits {
     }
 }
 
+/// What is kept of the bodies of calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyPolicy {
+    /// Nothing.
+    #[default]
+    Off,
+    /// All but what has the shape of a secret.
+    Redacted,
+    /// All but the gateway's own secrets.
+    Full,
+}
+
+/// How a project wants the bodies of its calls recorded.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Recording {
+    /// The project.
+    pub project: String,
+    /// What is kept.
+    #[serde(default)]
+    pub bodies: BodyPolicy,
+    /// For how long.
+    #[serde(default = "default_retention_days")]
+    pub retention_days: u64,
+    /// The most of a request or an answer that is kept.
+    #[serde(default = "default_recorded_bytes")]
+    pub max_bytes: u64,
+    /// A call whose bodies there is no room for is refused.
+    #[serde(default)]
+    pub audited: bool,
+    /// Addresses of e-mail are taken out too.
+    #[serde(default)]
+    pub emails: bool,
+    /// What else is taken out.
+    #[serde(default)]
+    pub patterns: Vec<String>,
+}
+
+const fn default_retention_days() -> u64 {
+    30
+}
+
+const fn default_recorded_bytes() -> u64 {
+    1 << 20
+}
+
 /// Everything the gateway needs to serve without asking anybody.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Snapshot {
@@ -448,4 +494,7 @@ pub struct Snapshot {
     /// Bounds.
     #[serde(default)]
     pub limits: Limits,
+    /// Projects that want bodies recorded.
+    #[serde(default)]
+    pub recordings: Vec<Recording>,
 }

@@ -32,7 +32,7 @@ pub(crate) fn relay(start: Start, call: Box<Call>, idle: Duration) -> AnswerStre
     let (held, body, shape) = match start {
         Start::Whole(bytes) => {
             let mut call = call;
-            call.record.bytes_out = bytes.len() as u64;
+            call.hands_over(&bytes);
             return AnswerStream::of_call(bytes, call);
         }
         Start::Plain { held, body } if held.is_empty() && body.is_over() => {
@@ -59,7 +59,9 @@ pub(crate) fn relay(start: Start, call: Box<Call>, idle: Duration) -> AnswerStre
         ),
     };
     let mut call = call;
-    call.record.bytes_out = held.iter().map(|piece| piece.len() as u64).sum();
+    for piece in &held {
+        call.hands_over(piece);
+    }
     let relay = Relay {
         call,
         body,
@@ -154,7 +156,7 @@ impl Relay {
         if bytes.is_empty() {
             return;
         }
-        self.call.record.bytes_out += bytes.len() as u64;
+        self.call.hands_over(&bytes);
         self.queue.push_back(bytes);
     }
 

@@ -24,10 +24,12 @@ use super::route::route;
 use super::settle::Call;
 use super::stream::AnswerStream;
 use super::told::{announce_cost, tell, tell_cost};
+use crate::active::Active;
 use crate::authenticate::{Caller, authenticate};
 use crate::body::{RequestBody, check_framing};
 use crate::gateway::{Gateway, Worker};
 use crate::metrics::Alias;
+use crate::recorder::BodyCopy;
 use crate::reply::Refusal;
 
 /// A request for a model, before anything of it was looked at.
@@ -66,7 +68,7 @@ pub(crate) async fn serve(worker: &Worker, mut arrived: Arrived) -> Response<Ans
         Ok(answered) => return respond(call, answered, is_array),
         Err(Stopped::Unanswered(NoAnswer::Theirs(word))) => {
             call.record.status = word.status;
-            call.record.bytes_out = word.body.len() as u64;
+            call.hands_over(&word.body);
             call.end(Outcome::Failed);
             return theirs(&call, word.status, word.headers, false).map(|()| AnswerStream::whole(word.body));
         }
@@ -126,6 +128,7 @@ async fn prepare(worker: &Worker, call: &mut Call, caller: &Caller, arrived: Arr
     if active.compiled.model(&fields.model).is_some() {
         call.alias = Alias::Configured;
     }
+    record_bodies(call, active, &body)?;
     let query = head.uri.query().map(str::to_owned);
     let question = Question {
         door,
@@ -202,6 +205,19 @@ async fn admit(
     call.record.timings.queue_us = call.elapsed_us().saturating_sub(asked_us);
     call.holds(reserved?);
     Ok(bound)
+}
+
+/// Keep the bodies of this call, if its project wants that.
+fn record_bodies(call: &mut Call, active: &Arc<Active>, request: &[u8]) -> Result<(), Refusal> {
+    let Some(recording) = active.recording(&call.record.project) else {
+        return Ok(());
+    };
+    if recording.is_audited && !call.gateway.recorder.store.has_room(recording.most_bytes()) {
+        let message = "This project's calls are audited, and there is no room to record another.";
+        return Err(Refusal::new(503, "bodies_full", message).retry_after(Duration::from_secs(5)));
+    }
+    call.copy = Some(Box::new(BodyCopy::new(recording, active, request)));
+    Ok(())
 }
 
 fn open(worker: &Worker, call: &mut Call, bound: &CallBound, plan: &Plan<'_>) -> Result<(), Refusal> {

@@ -23,6 +23,7 @@ use super::told::takes_trailers;
 use crate::gateway::Gateway;
 use crate::log::Level;
 use crate::metrics::Alias;
+use crate::recorder::BodyCopy;
 
 /// One call under way.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub(crate) struct Call {
     pub(crate) is_answer_whole: bool,
     /// How the alias it asks for is counted.
     pub(crate) alias: Alias,
+    /// What is kept of its bodies, where its project wants them.
+    pub(crate) copy: Option<Box<BodyCopy>>,
     /// The caller takes what is known only at the end of a stream.
     pub(crate) takes_trailers: bool,
     /// What it knows of its session.
@@ -91,6 +94,7 @@ impl Call {
             content_bytes: 0,
             is_answer_whole: false,
             alias: Alias::Other,
+            copy: None,
             takes_trailers: takes_trailers(headers),
             thread: Thread::default(),
             key: 0,
@@ -268,6 +272,14 @@ impl Call {
         }
     }
 
+    /// These bytes of its answer are for the caller.
+    pub(crate) fn hands_over(&mut self, bytes: &[u8]) {
+        self.record.bytes_out += bytes.len() as u64;
+        if let Some(copy) = &mut self.copy {
+            copy.answers(bytes);
+        }
+    }
+
     /// The whole answer was handed to the caller, or the verdict of a provider.
     pub(crate) fn end_answered(mut self: Box<Self>) {
         let is_success = (200..300).contains(&self.record.status);
@@ -307,6 +319,14 @@ impl Call {
         self.record.timings.total_us = now_us;
         self.record.timings.gateway_us = self.gateway_us();
         self.record.timings.spread_over(self.record.usage.output);
+        if let Some(copy) = self.copy.take() {
+            let record = &self.record;
+            let become_of_them = self
+                .gateway
+                .recorder
+                .take(copy, &record.call_id, &record.project, record.stream);
+            self.record.bodies = Some(become_of_them);
+        }
         self.write_record();
         let metrics = &self.gateway.metrics;
         metrics.count(self.door, &self.record, self.alias);

@@ -3,12 +3,14 @@
 //!
 //! Nothing here is on the path of a call, except that a call may wait for a lease.
 
+mod bodies;
 mod client;
 mod delivery;
 mod desk;
 mod local;
 mod snapshots;
 
+pub(crate) use bodies::deliver_bodies;
 pub(crate) use client::{Backoff, ControlClient};
 pub(crate) use delivery::{FlushDesk, deliver, keep_locally};
 pub(crate) use desk::{Asked, ControlDesk, Desk, serve_desk};

@@ -63,6 +63,14 @@ impl ActiveKey {
         }
     }
 
+    /// The secret itself, for those who look for it where it must not be.
+    pub(crate) fn secret(&self) -> Option<String> {
+        match self.state() {
+            State::Ready(shown) => shown.secret().map(str::to_owned),
+            State::Pending | State::Missing(_) => None,
+        }
+    }
+
     /// True if it is known that there is nothing to show.
     pub(crate) fn is_missing(&self) -> bool {
         self.why_missing().is_some()

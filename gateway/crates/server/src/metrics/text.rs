@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write as _};
 
 /// Every metric there is: name behind `airside_gateway_`, type, help.
-const CATALOGUE: [(&str, &str, &str); 26] = [
+const CATALOGUE: [(&str, &str, &str); 29] = [
     ("calls_total", "counter", "Calls that ended."),
     (
         "tokens_total",
@@ -89,6 +89,21 @@ const CATALOGUE: [(&str, &str, &str); 26] = [
     ),
     ("journal_bytes", "gauge", "Journal on disk."),
     ("journal_unfinished", "gauge", "Records opened and not finished."),
+    (
+        "bodies_kept_total",
+        "counter",
+        "Calls whose bodies were taken over to be written.",
+    ),
+    (
+        "bodies_dropped_total",
+        "counter",
+        "Calls whose bodies were wanted and not written.",
+    ),
+    (
+        "bodies_bytes",
+        "gauge",
+        "Bodies on disk that the control plane does not have yet.",
+    ),
     (
         "series",
         "gauge",

@@ -95,6 +95,7 @@ impl Place {
             workers: 2,
             drain: Duration::from_secs(5),
             spool_bytes: 64 << 20,
+            body_bytes: 1 << 20,
             log_level: Level::Error,
         };
         self.running = Some(airside_server::start(options).unwrap());
