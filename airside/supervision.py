@@ -41,6 +41,7 @@ class Role:
     log: Path
     ready_within_s: float = 60.0
     drain_s: float = 40.0
+    taking_over: Sequence[str] = ()  # said to one that takes over from the one that runs; empty: none can
 
 
 @dataclass(slots=True)
@@ -52,6 +53,7 @@ class Supervised:
     ready: Ready = field(default_factory=dict)
     restarts: int = 0
     _process: asyncio.subprocess.Process | None = None
+    _others: list[asyncio.subprocess.Process] = field(default_factory=list)  # coming up beside it, or leaving
     _stopping: bool = False
 
     @property
@@ -63,10 +65,29 @@ class Supervised:
     async def start(self) -> Ready:
         """Start it and wait for its ready line. If it does not come up, raises the reason it gave, or `Unavailable`."""
         self._stopping = False
+        self._process = await self._launch(self.role.command())
+        self.ready = await self._first_word(self._process)
+        return self.ready
+
+    async def replace(self) -> Ready:
+        """Start a successor that takes over from the process that runs, which then ends by itself.
+
+        If the successor does not come up, the one that runs goes on, and the reason is raised.
+        """
+        successor = await self._launch([*self.role.command(), *self.role.taking_over])
+        self._others.append(successor)
+        ready = await self._first_word(successor)
+        self._others.remove(successor)
+        if self._process is not None:
+            self._others = [each for each in (*self._others, self._process) if each.returncode is None]
+        self._process, self.ready = successor, ready
+        return ready
+
+    async def _launch(self, command: Sequence[str]) -> asyncio.subprocess.Process:
         self.role.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.role.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *self.role.command(),
+            return await asyncio.create_subprocess_exec(
+                *command,
                 env=self.role.environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
@@ -74,23 +95,23 @@ class Supervised:
                 start_new_session=True,
                 preexec_fn=_end_with_parent,
             )
-        try:
-            self.ready = await asyncio.wait_for(self._ready_line(), self.role.ready_within_s)
-        except TimeoutError:
-            await self.stop()
-            raise self._not_up(f"was not ready within {self.role.ready_within_s:.0f} s") from None
-        return self.ready
 
-    async def _ready_line(self) -> Ready:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        line = await self._process.stdout.readline()
+    async def _first_word(self, process: asyncio.subprocess.Process) -> Ready:
+        try:
+            return await asyncio.wait_for(self._ready_line(process), self.role.ready_within_s)
+        except TimeoutError:
+            await self._end(process)
+            raise self._not_up(f"was not ready within {self.role.ready_within_s:.0f} s") from None
+
+    async def _ready_line(self, process: asyncio.subprocess.Process) -> Ready:
+        assert process.stdout is not None
+        line = await process.stdout.readline()
         if not line:
-            code = await self._process.wait()
+            code = await process.wait()
             raise self._not_up(f"ended with exit code {code}")
         said: Ready = json.loads(line)
         if "error" in said:
-            await self._process.wait()
+            await process.wait()
             raise _failure(said["error"])
         return said
 
@@ -114,10 +135,13 @@ class Supervised:
         backoff_s = _FIRST_BACKOFF_S
         while True:
             began = self.clock.monotonic()
-            assert self._process is not None
-            code = await self._process.wait()
+            process = self._process
+            assert process is not None
+            code = await process.wait()
             if self._stopping:
                 return
+            if process is not self._process:
+                continue  # its successor runs
             if self.clock.monotonic() - began > _STEADY_S:
                 backoff_s = _FIRST_BACKOFF_S
             logger.warning("process ended and is started again", role=self.role.name, exit_code=code)
@@ -135,8 +159,11 @@ class Supervised:
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL for its whole group if it does not drain in time. Safe to call twice."""
         self._stopping = True
-        process = self._process
-        if process is None or process.returncode is not None:
+        processes = [*self._others, *([self._process] if self._process is not None else [])]
+        await asyncio.gather(*(self._end(process) for process in processes))
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        if process.returncode is not None:
             return
         process.terminate()
         try:

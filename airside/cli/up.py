@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
+import structlog
 import typer
 
 from airside.cli.failures import reported
@@ -23,7 +24,7 @@ from airside.cli.program import airside_command
 from airside.cli.simulated import simulated_file
 from airside.cli.target import Target, api_of
 from airside.clock import SystemClock
-from airside.errors import Conflict
+from airside.errors import AirsideError, Conflict
 from airside.logs import log_as_json
 from airside.settings import (
     DEFAULT_GATEWAY_PORT,
@@ -34,6 +35,8 @@ from airside.settings import (
 )
 from airside.storage.datadir import DataDirectory
 from airside.supervision import Ready, Role, Supervised
+
+logger = structlog.get_logger()
 
 DEFAULT_SIMULATED_PORT = 7720
 
@@ -101,12 +104,25 @@ class Stack:
         return None
 
     async def keep_alive(self, stop: asyncio.Event) -> None:
-        """Restart what dies, until `stop`; then drain everything in the reverse order of starting."""
+        """Restart what dies, until `stop`; then drain everything in the reverse order of starting.
+
+        On SIGHUP the gateway is replaced by a new one of the same settings.
+        """
+        loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
             for part in self.parts:
                 group.create_task(part.keep_alive())
+            loop.add_signal_handler(signal.SIGHUP, lambda: group.create_task(self.replace_gateway()))
             await stop.wait()
+            loop.remove_signal_handler(signal.SIGHUP)
             await self.stop()
+
+    async def replace_gateway(self) -> None:
+        """Start the gateway anew, such as after an upgrade, without refusing or cutting a call."""
+        try:
+            await self.gateway.replace()
+        except (AirsideError, ValueError) as error:
+            logger.error("the gateway was not replaced", reason=str(error))  # noqa: TRY400
 
     async def stop(self) -> None:
         """Drain and end everything."""
@@ -119,11 +135,12 @@ def build_stack(settings: UpSettings, variables: Mapping[str, str]) -> Stack:
     clock, data = SystemClock(), settings.data
     child_variables = {**variables, "PYTHONUNBUFFERED": "1"}
 
-    def supervised(name: str, command: Callable[[], Sequence[str]]) -> Supervised:
-        return Supervised(Role(name, command, child_variables, data.logs / f"{name}.log"), clock)
+    def supervised(name: str, command: Callable[[], Sequence[str]], taking_over: Sequence[str] = ()) -> Supervised:
+        role = Role(name, command, child_variables, data.logs / f"{name}.log", taking_over=taking_over)
+        return Supervised(role, clock)
 
     control = supervised("control", lambda: _control_command(settings, control.ready))
-    gateway = supervised("gateway", lambda: _gateway_command(settings, control.ready, gateway.ready))
+    gateway = supervised("gateway", lambda: _gateway_command(settings, control.ready, gateway.ready), ["--take-over"])
     worker = supervised("worker", lambda: _worker_command(settings, gateway.ready))
     stack = Stack(settings, control, gateway, worker)
     if settings.simulated:

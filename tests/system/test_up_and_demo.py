@@ -141,6 +141,24 @@ def test_what_dies_is_started_again_where_it_was(up: Callable[..., Up]) -> None:
     assert running.end()[0] == 0
 
 
+def test_a_hangup_replaces_the_gateway_without_a_refused_call(up: Callable[..., Up]) -> None:
+    running = up("--simulated")
+    before = running.children()["gateway"]
+    running.process.send_signal(signal.SIGHUP)
+
+    def is_replaced() -> bool:
+        assert answers(running.ready["gateway_url"])
+        return before not in running.children().values()
+
+    until(is_replaced, "the old gateway has left")
+    assert "gateway" in running.children()
+    assert "process ended and is started again" not in (running.home / "up.log").read_text()
+    assert answers(running.ready["gateway_url"])
+    done = running.airside("run", "scripted", script({"say": "Still here."}), "--json")
+    assert (done.code, done.last["text"]) == (0, "Still here.")
+    assert running.end()[0] == 0
+
+
 def test_a_session_is_there_after_everything_was_down(up: Callable[..., Up]) -> None:
     first = up("--simulated")
     session = first.airside("run", "scripted", script({"say": "One."}), "--json").last["session_id"]

@@ -88,6 +88,12 @@ impl Workers {
         Ok((Arc::new(Self { desks }), threads))
     }
 
+    /// Connections that are not over.
+    pub(crate) fn connections(&self) -> usize {
+        let each = self.desks.iter().map(|desk| desk.connections.load(Ordering::Relaxed));
+        each.sum()
+    }
+
     fn give(&self, accepted: Accepted) {
         let freest = self
             .desks

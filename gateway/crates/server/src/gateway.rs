@@ -64,6 +64,8 @@ pub(crate) struct Notes {
     pub(crate) refused_snapshot: std::sync::Mutex<Option<String>>,
     /// A record could not be written.
     pub(crate) journal_failed: AtomicBool,
+    /// Another gateway has taken over: calls are taken on the connections that are left, one on each.
+    pub(crate) is_leaving: AtomicBool,
     /// No more calls are taken.
     pub(crate) is_draining: AtomicBool,
 }
@@ -143,6 +145,10 @@ impl Gateway {
     /// Seconds since 1970.
     pub(crate) fn now_s(&self) -> i64 {
         self.clock.now().seconds()
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.notes.is_leaving.load(Ordering::Acquire)
     }
 
     pub(crate) fn is_draining(&self) -> bool {

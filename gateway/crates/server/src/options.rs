@@ -28,6 +28,7 @@ Options:
   --drain-seconds N       How long calls under way may go on after SIGTERM [30]
   --spool-bytes N         Most bytes of journal kept on disk; calls are refused beyond [1073741824]
   --body-bytes N          Most bytes of bodies kept on disk, where a project records them [268435456]
+  --take-over             Take over from the gateway that serves from --data, without a refused or cut call
   --log-level LEVEL       error, warn or info [info]
   --version               Print the version
   -h, --help              Print this
@@ -83,6 +84,8 @@ pub struct Options {
     pub spool_bytes: u64,
     /// Most bytes of bodies on disk.
     pub body_bytes: u64,
+    /// Take over from the gateway that serves from the same directory, if there is one.
+    pub take_over: bool,
     /// What is logged.
     pub log_level: Level,
 }
@@ -130,6 +133,7 @@ const VALUED: [&str; 13] = [
 
 #[derive(Default)]
 struct Given {
+    take_over: bool,
     values: Vec<(&'static str, String)>,
 }
 
@@ -167,6 +171,7 @@ pub fn parse(
                     env!("CARGO_PKG_VERSION")
                 )));
             }
+            lexopt::Arg::Long("take-over") => given.take_over = true,
             lexopt::Arg::Long(name) => {
                 let known = VALUED.iter().find(|valued| **valued == name).copied();
                 let Some(known) = known else {
@@ -209,6 +214,7 @@ fn build(given: &Given, environment: &impl Fn(&str) -> Option<String>) -> Result
         spool_bytes: number("spool-bytes", take("spool-bytes"))?
             .unwrap_or(1 << 30)
             .max(1 << 20),
+        take_over: given.take_over || take("take-over").is_some(),
         log_level: level(take("log-level").as_deref())?,
     })
 }

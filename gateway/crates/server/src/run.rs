@@ -5,34 +5,27 @@ use std::fmt;
 use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use airside_journal::{BodyStore, Spool, SpoolOptions};
-use airside_metering::Ledger;
 use serde_json::json;
-use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::accept::{Stopping, Workers, accept_tcp, accept_unix, bind_unix};
+use crate::accept::{Stopping, Workers};
 use crate::clock::{Clock, SystemClock};
-use crate::control::{
-    ControlClient, ControlDesk, Desk, FlushDesk, LocalBooks, deliver, deliver_bodies, follow_control, follow_file,
-    keep_locally, last_good, serve_desk,
-};
-use crate::credentials::keep_fresh;
-use crate::gateway::{Gateway, Parts};
-use crate::identifiers::Identifiers;
+use crate::entry::{Standing, await_configuration, bind, enter, inherited, listen, offer};
+use crate::gateway::Gateway;
 use crate::log::Log;
-use crate::options::{BadUsage, Command, JoinToken, Options, Source, environment, parse};
-use crate::recorder::Recorder;
-use crate::upstream::Connector;
+use crate::options::{BadUsage, Command, Options, environment, parse};
+use crate::place::Place;
+use crate::setup::{assemble, begin_supply, refuse_open_door};
+use crate::takeover::Succession;
 use crate::vault::write_private;
 
 /// How long the last records may take to reach the control plane when the gateway stops.
@@ -51,7 +44,7 @@ pub struct StartFault {
 }
 
 impl StartFault {
-    fn new(sentence: String) -> Self {
+    pub(crate) fn new(sentence: String) -> Self {
         Self {
             code: "gateway_not_started",
             sentence,
@@ -67,7 +60,8 @@ impl fmt::Display for StartFault {
 
 impl std::error::Error for StartFault {}
 
-fn fault(what: &str) -> impl Fn(io::Error) -> StartFault + '_ {
+/// A fault of the system's, met while doing this.
+pub(crate) fn fault(what: &str) -> impl Fn(io::Error) -> StartFault + '_ {
     move |error| StartFault::new(format!("{what}: {error}"))
 }
 
@@ -103,13 +97,30 @@ fn serve_until_told(options: Options) -> Result<(), StartFault> {
     // Listened for before anybody can know that the gateway serves: a signal is never met by the default, which ends
     // the process without settling anything.
     let signals = || Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?));
-    let (running, (mut terminate, mut interrupt)) = start_with(options, signals)?;
-    running.runtime.block_on(async {
+    let (mut running, (mut terminate, mut interrupt)) = start_with(options, signals)?;
+    let told = running.succession.take();
+    let succession = running.runtime.block_on(async {
+        let succeeded = async {
+            match told {
+                Some(told) => told.await.ok(),
+                None => None,
+            }
+        };
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = terminate.recv() => None,
+            _ = interrupt.recv() => None,
+            Some(succession) = succeeded => Some(succession),
         }
     });
+    if let Some(succession) = succession {
+        let told_to_stop = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        running.leave(succession, told_to_stop);
+    }
     running.stop();
     Ok(())
 }
@@ -123,15 +134,21 @@ pub struct Running {
     pub gateway_id: String,
     gateway: Arc<Gateway>,
     runtime: Runtime,
+    workers: Arc<Workers>,
     threads: Vec<std::thread::JoinHandle<()>>,
+    /// Ends the accepting of connections.
+    listening: CancellationToken,
     stopping: Stopping,
     /// Ends the tasks that supply the gateway, after the workers have ended.
     supply: CancellationToken,
     tasks: TaskTracker,
     drain: Duration,
     socket: Option<PathBuf>,
-    /// Held so that no second gateway uses the same directory.
-    _lock: fs::File,
+    /// Hears of a gateway that takes over.
+    succession: Option<oneshot::Receiver<Succession>>,
+    /// Held so that no second gateway serves from the same directory.
+    serving: Option<fs::File>,
+    _place: Arc<Place>,
 }
 
 /// Start a gateway. It serves when this returns.
@@ -144,7 +161,7 @@ pub fn start(options: Options) -> Result<Running, StartFault> {
 
 /// Start a gateway, and do something in its runtime before it says that it serves.
 fn start_with<T>(options: Options, first: impl FnOnce() -> io::Result<T>) -> Result<(Running, T), StartFault> {
-    let lock = own_directory(&options.data)?;
+    let (place, standing) = enter(&options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -152,33 +169,31 @@ fn start_with<T>(options: Options, first: impl FnOnce() -> io::Result<T>) -> Res
         .map_err(fault("cannot start a runtime"))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let log = Log::start(options.log_level, Arc::clone(&clock)).map_err(fault("cannot start the log"))?;
-    let gateway = assemble(&options, clock, log)?;
-    let tasks = TaskTracker::new();
-    let supply = CancellationToken::new();
+    let place = Arc::new(place);
+    let gateway = assemble(&options, &place, clock, log)?;
+    let (tasks, supply, listening) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
     let guard = runtime.enter();
-    begin_supply(&options, &gateway, &tasks, &supply)?;
+    begin_supply(&options, &gateway, &place, &tasks, &supply)?;
     refuse_open_door(&options, &gateway)?;
-    let listener = runtime.block_on(bind_tcp(options.listen))?;
-    let address = listener.local_addr().map_err(fault("cannot tell the address"))?;
+    let doors = match &standing {
+        Standing::Successor(offer) => {
+            await_configuration(&runtime, &options, &gateway)?;
+            inherited(&options, offer)?
+        }
+        Standing::Alone(_) => bind(&options)?,
+    };
+    let address = doors.tcp.local_addr().map_err(fault("cannot tell the address"))?;
     let stopping = Stopping {
         gently: CancellationToken::new(),
         at_once: CancellationToken::new(),
     };
     let started = Workers::start(&gateway, options.workers, &stopping);
     let (workers, threads) = started.map_err(fault("cannot start workers"))?;
-    let stop = stopping.gently.clone();
-    tasks.spawn(accept_tcp(
-        listener,
-        Arc::clone(&workers),
-        Arc::clone(&gateway),
-        stop.clone(),
-    ));
-    if let Some(path) = &options.socket {
-        let listener =
-            bind_unix(path).map_err(|error| StartFault::new(format!("--socket {}: {error}", path.display())))?;
-        tasks.spawn(accept_unix(listener, Arc::clone(&workers), Arc::clone(&gateway), stop));
-    }
+    let spare = doors.again().map_err(fault("cannot keep the listeners"))?;
+    listen(doors, &workers, &gateway, &tasks, &listening).map_err(fault("cannot listen"))?;
     let done = first().map_err(fault("cannot listen for signals"))?;
+    let serving = standing.serve(&options.data)?;
+    let succession = offer(&options.data, &gateway, spare, &tasks, &listening);
     drop(guard);
     announce(&options, address, &gateway.id)?;
     let running = Running {
@@ -186,164 +201,19 @@ fn start_with<T>(options: Options, first: impl FnOnce() -> io::Result<T>) -> Res
         gateway_id: gateway.id.clone(),
         gateway,
         runtime,
+        workers,
         threads,
+        listening,
         stopping,
         supply,
         tasks,
         drain: options.drain,
         socket: options.socket,
-        _lock: lock,
+        succession: Some(succession),
+        serving: Some(serving),
+        _place: place,
     };
     Ok((running, done))
-}
-
-/// The directory, made private, and nobody else's.
-fn own_directory(data: &Path) -> Result<fs::File, StartFault> {
-    let place = data.display();
-    let mut builder = fs::DirBuilder::new();
-    builder
-        .recursive(true)
-        .mode(0o700)
-        .create(data)
-        .map_err(fault(&format!("--data {place}")))?;
-    let path = data.join("gateway.lock");
-    let mut open = fs::OpenOptions::new();
-    let lock = open
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(fault(&format!("--data {place}")))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(fs::TryLockError::WouldBlock) => Err(StartFault::new(format!(
-            "--data {place} is in use by another gateway: give each its own directory"
-        ))),
-        Err(fs::TryLockError::Error(error)) => Err(StartFault::new(format!("--data {place}: cannot lock it: {error}"))),
-    }
-}
-
-/// The id this directory's gateway has, made when it is first used.
-fn identify(data: &Path, clock: &dyn Clock) -> io::Result<String> {
-    let path = data.join("gateway.id");
-    match fs::read_to_string(&path) {
-        Ok(id) if !id.trim().is_empty() => Ok(id.trim().to_owned()),
-        Ok(_) => Err(io::Error::other("gateway.id is empty")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let id = Identifiers::default().new_id("gw", clock.now());
-            write_private(&path, id.as_bytes())?;
-            Ok(id)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn assemble(options: &Options, clock: Arc<dyn Clock>, log: Log) -> Result<Arc<Gateway>, StartFault> {
-    let data = &options.data;
-    let place = format!("--data {}", data.display());
-    let id = identify(data, &*clock).map_err(fault(&place))?;
-    let opened = Spool::open(&data.join("journal"), SpoolOptions::of_size(options.spool_bytes));
-    let (spool, recovered) = opened.map_err(|fault| StartFault::new(format!("{place}: {fault}")))?;
-    if recovered.lost > 0 {
-        log.warn("calls_were_lost", json!({"count": recovered.lost}));
-    }
-    let connector = Connector::new(options.ca_file.as_deref()).map_err(fault("--ca-file"))?;
-    let (desk, join_token) = match &options.source {
-        Source::Control { join_token, .. } => (Desk::Control(ControlDesk::default()), Some(join_token.clone())),
-        Source::File(_) => (
-            Desk::Own(Arc::new(LocalBooks::open(data).map_err(fault(&place))?)),
-            None,
-        ),
-    };
-    let store = BodyStore::open(&data.join("bodies"), options.body_bytes).map_err(fault(&place))?;
-    let recorder = Recorder::start(store, join_token.as_ref().map(|token| token.0.clone()));
-    let recorder = recorder.map_err(fault("cannot start the recorder of bodies"))?;
-    Ok(Arc::new(Gateway::new(Parts {
-        id,
-        clock,
-        log,
-        ledger: Ledger::new(recovered.carried),
-        desk,
-        flush: FlushDesk::default(),
-        spool,
-        recorder,
-        data: data.clone(),
-        connector,
-        join_token,
-    })))
-}
-
-/// Start what keeps the gateway supplied with configuration, credentials and leases, and empties its journal.
-fn begin_supply(
-    options: &Options,
-    gateway: &Arc<Gateway>,
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
-) -> Result<(), StartFault> {
-    tasks.spawn(keep_fresh(Arc::clone(gateway), tasks.clone(), stop.clone()));
-    match &options.source {
-        Source::Control { url, join_token } => {
-            let client = |token: &JoinToken| {
-                let client = ControlClient::new(url, token.clone(), tasks.clone());
-                client
-                    .map(Arc::new)
-                    .map_err(|problem| StartFault::new(format!("--control: {problem}")))
-            };
-            last_good(gateway, join_token);
-            let (polling, asking, sending) = (client(join_token)?, client(join_token)?, client(join_token)?);
-            tasks.spawn(serve_desk(Arc::clone(gateway), asking, stop.clone()));
-            tasks.spawn(follow_control(
-                Arc::clone(gateway),
-                polling,
-                join_token.clone(),
-                stop.clone(),
-            ));
-            tasks.spawn(deliver(Arc::clone(gateway), sending, stop.clone()));
-            tasks.spawn(deliver_bodies(Arc::clone(gateway), client(join_token)?, stop.clone()));
-        }
-        Source::File(path) => {
-            let following = follow_file(Arc::clone(gateway), path, stop.clone());
-            tasks.spawn(following.map_err(|detail| StartFault::new(format!("--snapshot: {detail}")))?);
-            if let Desk::Own(books) = &gateway.desk {
-                tasks.spawn(keep_locally(Arc::clone(gateway), Arc::clone(books), stop.clone()));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Nobody can be let in by a snapshot file without keys, so there is no reason to be reachable from elsewhere.
-fn refuse_open_door(options: &Options, gateway: &Gateway) -> Result<(), StartFault> {
-    let can_authenticate = match options.source {
-        Source::Control { .. } => true,
-        Source::File(_) => gateway
-            .active()
-            .is_some_and(|active| active.compiled.can_authenticate()),
-    };
-    if can_authenticate || options.listen.ip().is_loopback() {
-        return Ok(());
-    }
-    Err(StartFault::new(format!(
-        "--listen {}: the snapshot has no keys, so nobody could be let in; serve on 127.0.0.1 or add keys",
-        options.listen
-    )))
-}
-
-async fn bind_tcp(address: SocketAddr) -> Result<TcpListener, StartFault> {
-    TcpListener::bind(address).await.map_err(|error| {
-        let port = address.port();
-        match error.kind() {
-            io::ErrorKind::AddrInUse => StartFault {
-                code: "port_taken",
-                sentence: format!(
-                    "port {port} is taken: stop what listens there, or choose another with --listen {}:PORT",
-                    address.ip()
-                ),
-            },
-            _ => StartFault::new(format!("--listen {address}: {error}")),
-        }
-    })
 }
 
 /// Say where it serves, in one line of JSON.
@@ -381,6 +251,35 @@ async fn drained(gateway: &Gateway, threads: &[std::thread::JoinHandle<()>]) {
 }
 
 impl Running {
+    /// Another gateway serves: accept nothing more, give up what it needs, and wait until the connections that are
+    /// left have ended. Each ends with its next answer; one on which nothing is asked is closed by `stop`.
+    fn leave(&mut self, succession: Succession, told_to_stop: impl Future<Output = ()>) {
+        let calls = self.gateway.in_flight.load(Ordering::Relaxed);
+        self.gateway.notes.is_leaving.store(true, Ordering::Release);
+        self.listening.cancel();
+        // The socket's file is the successor's now.
+        self.socket = None;
+        self.serving = None;
+        succession.let_go();
+        self.gateway.log.info(
+            "leaving",
+            json!({"calls": calls, "connections": self.workers.connections()}),
+        );
+        let workers = &self.workers;
+        let ended = async {
+            while workers.connections() > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        self.runtime.block_on(async {
+            tokio::select! {
+                () = ended => {}
+                () = told_to_stop => {}
+                () = tokio::time::sleep(self.drain) => {}
+            }
+        });
+    }
+
     /// Stop: take nothing new, let calls finish within the drain time, settle the rest, deliver what can be delivered.
     pub fn stop(self) {
         self.gateway.notes.is_draining.store(true, Ordering::Release);
@@ -388,6 +287,7 @@ impl Running {
             "draining",
             json!({"calls": self.gateway.in_flight.load(Ordering::Relaxed)}),
         );
+        self.listening.cancel();
         self.stopping.gently.cancel();
         let (gateway, tasks, threads) = (&self.gateway, &self.tasks, &self.threads);
         let drained = drained(gateway, threads);

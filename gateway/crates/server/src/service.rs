@@ -35,22 +35,34 @@ pub(crate) async fn answer(
         return Ok(Box::pin(socket::open(worker, request, &connection)).await);
     }
     let (head, body) = request.into_parts();
-    if let Some(address) = Address::of(head.uri.path()) {
-        if head.method == Method::POST {
+    let mut response = match Address::of(head.uri.path()) {
+        None => elsewhere(&worker, head, body).await,
+        Some(address) if head.method == Method::POST => {
+            let body = RequestBody::Coming(body);
             let arrived = Arrived {
                 address,
                 head,
-                body: RequestBody::Coming(body),
+                body,
                 at,
             };
-            if arrived.address.door == FrontDoor::Compact {
-                return Ok(Box::pin(compact(&worker, arrived)).await);
-            }
-            return Ok(Box::pin(serve(&worker, arrived)).await);
+            called(&worker, arrived).await
         }
-        return Ok(at_wrong_method(&worker, address.door, &head));
+        Some(address) => at_wrong_method(&worker, address.door, &head),
+    };
+    if worker.gateway.is_leaving() {
+        // The next request is the other gateway's; closing after an answer loses none.
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(elsewhere(&worker, head, body).await)
+    Ok(response)
+}
+
+async fn called(worker: &Worker, arrived: Arrived) -> Response<AnswerStream> {
+    match arrived.address.door {
+        FrontDoor::Compact => Box::pin(compact(worker, arrived)).await,
+        _ => Box::pin(serve(worker, arrived)).await,
+    }
 }
 
 /// True for `GET /v1/responses` that wants to become a WebSocket.

@@ -19,8 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(100);
 /// The same, where taking the journal over means writing two files to the device.
 const LOCAL_PAUSE: Duration = Duration::from_millis(250);
-const MOST_RECORDS: usize = 500;
-const MOST_BYTES: usize = 1 << 20;
+pub(super) const MOST_RECORDS: usize = 500;
+pub(super) const MOST_BYTES: usize = 1 << 20;
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// Scopes that nobody spent in for so long are forgotten.
 const FORGET_AFTER_S: i64 = 900;
@@ -146,7 +146,7 @@ async fn send_all(gateway: &Gateway, client: &ControlClient) -> Result<(), Strin
         if batch.last == 0 {
             return Ok(());
         }
-        let through = send_batch(gateway, client, &batch).await?;
+        let through = send_batch(gateway, client, &gateway.id, &batch).await?;
         gateway.spool.acknowledge(through).map_err(|fault| fault.to_string())?;
         if through < batch.last {
             return Err(format!("record {} was sent and only {through} is stored", batch.last));
@@ -167,10 +167,16 @@ fn is_worth_another(batch: &Batch) -> bool {
     batch.count() >= MOST_RECORDS / 2 || batch.records.len() >= MOST_BYTES / 2
 }
 
-async fn send_batch(gateway: &Gateway, client: &ControlClient, batch: &Batch) -> Result<u64, String> {
+/// Send records under this gateway's id; up to which one the control plane has them now.
+pub(super) async fn send_batch(
+    gateway: &Gateway,
+    client: &ControlClient,
+    id: &str,
+    batch: &Batch,
+) -> Result<u64, String> {
     let mut body = Vec::with_capacity(batch.records.len() + 128);
     body.extend_from_slice(b"{\"gateway_id\":");
-    body.extend_from_slice(serde_json::to_string(&gateway.id).unwrap_or_default().as_bytes());
+    body.extend_from_slice(serde_json::to_string(id).unwrap_or_default().as_bytes());
     body.extend_from_slice(b",\"records\":[");
     body.extend_from_slice(&batch.records);
     body.extend_from_slice(b"]}");

@@ -7,6 +7,7 @@ mod bodies;
 mod client;
 mod delivery;
 mod desk;
+mod leftover;
 mod local;
 mod snapshots;
 
@@ -14,5 +15,6 @@ pub(crate) use bodies::deliver_bodies;
 pub(crate) use client::{Backoff, ControlClient};
 pub(crate) use delivery::{FlushDesk, deliver, keep_locally};
 pub(crate) use desk::{Asked, ControlDesk, Desk, serve_desk};
+pub(crate) use leftover::Leftovers;
 pub(crate) use local::LocalBooks;
 pub(crate) use snapshots::{follow_control, follow_file, last_good};

@@ -86,6 +86,9 @@ impl Session {
             if let Err(end) = self.answer(socket, &next).await {
                 return end;
             }
+            if self.worker.gateway.is_leaving() {
+                return End::Close(CloseCode::Away, "another gateway has taken over");
+            }
         }
     }
 

@@ -96,6 +96,7 @@ impl Place {
             drain: Duration::from_secs(5),
             spool_bytes: 64 << 20,
             body_bytes: 1 << 20,
+            take_over: false,
             log_level: Level::Error,
         };
         self.running = Some(airside_server::start(options).unwrap());
