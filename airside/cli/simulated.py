@@ -49,7 +49,7 @@ def simulated_file(url: str, sandbox: str) -> str:
                     {
                         "to": [
                             f"{provider_name(vendor, protocol)}/{_MODEL_NAMES[protocol]}"
-                            for protocol in ProviderProtocol
+                            for protocol in _MODEL_NAMES
                             for vendor in VENDORS
                         ]
                     }
