@@ -19,7 +19,6 @@ from airside.api.services import Services, Use
 from airside.api.toolsets import AgentToolset, tools_from_wire, tools_to_wire
 from airside.errors import BadInput
 from airside.ids import AgentId, ProjectId
-from airside.routing.definitions import ModelDefinition, ProviderDefinition, protocols_of
 
 router = admin_router("/v1/agents", "agents")
 
@@ -229,7 +228,7 @@ def _updated(current: AgentDefinition, body: AgentUpdate) -> AgentDefinition:
 async def _check_model(
     connection: AsyncConnection, services: Services, project_id: ProjectId, definition: AgentDefinition
 ) -> None:
-    """Raise `BadInput` if the model is unknown or cannot be reached from the harness."""
+    """Raise `BadInput` if the model is unknown."""
     models = await services.stores.models.list(connection, project_id)
     stored = models.get(definition.model)
     if stored is None:
@@ -238,17 +237,4 @@ async def _check_model(
             f"there is no model {definition.model!r}; models known here: {known}",
             code="unknown_model",
             hint="Define it under `models:` in a file and run `airside apply FILE`.",
-        )
-    providers = {
-        name: ProviderDefinition.model_validate(kept.definition)
-        for name, kept in (await services.stores.providers.list(connection, project_id)).items()
-    }
-    served = protocols_of(ModelDefinition.model_validate(stored.definition), providers)
-    spoken = services.families[definition.harness]
-    if not served.intersection(spoken):
-        raise BadInput(
-            f"{definition.harness} speaks {' or '.join(spoken)}, but model {definition.model!r} is served in "
-            f"{' or '.join(sorted(served))}",
-            code="no_common_protocol",
-            hint="Add a target with a fitting protocol to the model's route, or choose another harness.",
         )

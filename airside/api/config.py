@@ -105,7 +105,7 @@ async def _plan(connection: AsyncConnection, services: Services, parsed: ParsedF
             code="other_project",
             hint=f"Write `project: {project.name}`, or use a server with another data directory.",
         )
-    check_references(parsed, current.known_with(parsed.content), services.families)
+    check_references(parsed, current.known_with(parsed.content))
     return current, plan(current.state, desired_state(parsed.content))
 
 

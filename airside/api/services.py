@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from airside.agents.harness_name import HarnessName
 from airside.clock import Clock
 from airside.config.stores import Stores
 from airside.dataplanes.feed import SnapshotFeed
 from airside.engine.engine import Engine
 from airside.ids import Ids
 from airside.recording.bodies import Bodies
-from airside.routing.protocols import ProviderProtocol
 from airside.sessions.artifacts import Artifacts
 from airside.sessions.inputs import SessionInputs
 from airside.sessions.journal_intake import JournalIntake
@@ -44,7 +42,6 @@ class Services:
     ledger: Ledger
     bodies: Bodies
     engine: Engine
-    families: Mapping[HarnessName, Sequence[ProviderProtocol]]
     environment: Mapping[str, str]
     clock: Clock
     ids: Ids

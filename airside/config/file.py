@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from airside.agents.definition import AgentDefinition
-from airside.agents.harness_name import HarnessName
 from airside.config.source import ConfigProblem, Source, read_source, refuse
 from airside.environments.environments import EnvironmentDefinition
 from airside.recording.definitions import RecordingDefinition
@@ -20,10 +19,8 @@ from airside.routing.definitions import (
     Name,
     ProviderDefinition,
     UnknownPriceDefinition,
-    protocols_of,
 )
 from airside.routing.prices import is_price_list
-from airside.routing.protocols import ProviderProtocol
 from airside.spending.budgets import BudgetDefinition
 
 
@@ -127,19 +124,15 @@ class Known:
     agents: Mapping[str, AgentDefinition]
 
 
-def check_references(
-    parsed: ParsedFile, known: Known, families: Mapping[HarnessName, Sequence[ProviderProtocol]]
-) -> None:
+def check_references(parsed: ParsedFile, known: Known) -> None:
     """Check that everything named exists and fits, in the file and in what others made and the file would leave.
-
-    `families`: the protocols each harness can speak.
 
     Raises `BadConfig` with every problem found.
     """
     problems = [
         *_check_providers(parsed),
         *_check_models(parsed, known),
-        *_check_agents(parsed, known, families),
+        *_check_agents(parsed, known),
         *_check_budgets(parsed, known),
     ]
     if problems:
@@ -167,9 +160,7 @@ def _check_models(parsed: ParsedFile, known: Known) -> Iterator[ConfigProblem]:
                 )
 
 
-def _check_agents(
-    parsed: ParsedFile, known: Known, families: Mapping[HarnessName, Sequence[ProviderProtocol]]
-) -> Iterator[ConfigProblem]:
+def _check_agents(parsed: ParsedFile, known: Known) -> Iterator[ConfigProblem]:
     for name, agent in known.agents.items():
         if agent.model not in known.models:
             yield parsed.source.problem(
@@ -177,8 +168,6 @@ def _check_agents(
                 f"agent {name!r} uses model {agent.model!r}, which is not defined",
                 _known_names(agent.model, known.models, "models") or "Define it under `models:`.",
             )
-        else:
-            yield from _check_family(parsed, name, agent, known, families)
         if agent.environment is not None and agent.environment not in known.environments:
             yield parsed.source.problem(
                 ("agents", name, "environment"),
@@ -186,28 +175,6 @@ def _check_agents(
                 _known_names(agent.environment, known.environments, "environments")
                 or "Define it under `environments:`.",
             )
-
-
-def _check_family(
-    parsed: ParsedFile,
-    name: str,
-    agent: AgentDefinition,
-    known: Known,
-    families: Mapping[HarnessName, Sequence[ProviderProtocol]],
-) -> Iterator[ConfigProblem]:
-    spoken = set(families[agent.harness])
-    served = protocols_of(known.models[agent.model], known.providers)
-    if served and not spoken & served:
-        yield parsed.source.problem(
-            ("agents", name, "model"),
-            f"agent {name!r} runs on {agent.harness}, which speaks {_listed(spoken)}, "
-            f"but model {agent.model!r} is served in {_listed(served)}",
-            "Add a target of a provider with a fitting protocol to the model's route, or choose another harness.",
-        )
-
-
-def _listed(protocols: Iterable[ProviderProtocol]) -> str:
-    return " or ".join(sorted(protocols))
 
 
 def _check_budgets(parsed: ParsedFile, known: Known) -> Iterator[ConfigProblem]:

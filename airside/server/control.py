@@ -26,7 +26,6 @@ from airside.dataplanes.snapshot import RevokedSession
 from airside.engine.durable import DurableQueue
 from airside.ids import Ids
 from airside.recording.bodies import Bodies
-from airside.server.adapters import harnesses
 from airside.sessions.artifacts import Artifacts
 from airside.sessions.inputs import SessionInputs
 from airside.sessions.journal_intake import JournalIntake
@@ -155,7 +154,6 @@ async def control_plane(settings: ControlSettings) -> AsyncIterator[Services]:
         ledger=Ledger(clock),
         bodies=Bodies(clock),
         engine=engine,
-        families={name: harness.families for name, harness in harnesses().items()},
         environment=settings.variables,
         clock=clock,
         ids=ids,

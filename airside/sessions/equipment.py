@@ -85,7 +85,11 @@ class Equipment:
         )
 
     async def protocol(self, agent: Agent) -> ProviderProtocol:
-        """The dialect in which the agent's harness can reach its model. Raises `Unavailable` if there is none."""
+        """The dialect in which the agent's harness reaches its model: one that a provider of the model speaks itself,
+        where there is one, else the harness's best, which the gateway translates.
+
+        Raises `Unavailable` if the model is no longer defined.
+        """
         async with self.database.read() as connection:
             models = await self.stores.models.list(connection, agent.project_id)
             providers = await self.stores.providers.list(connection, agent.project_id)
@@ -101,12 +105,4 @@ class Equipment:
             {name: ProviderDefinition.model_validate(kept.definition) for name, kept in providers.items()},
         )
         spoken = self.harnesses[agent.definition.harness].families
-        found = next((protocol for protocol in spoken if protocol in served), None)
-        if found is None:
-            raise Unavailable(
-                f"{agent.definition.harness} speaks {', '.join(spoken)}, but model {agent.definition.model!r} "
-                f"is served in {', '.join(sorted(served)) or 'nothing'}",
-                code="no_common_protocol",
-                hint="Add a target with a fitting protocol to the model, or choose another harness.",
-            )
-        return found
+        return next((protocol for protocol in spoken if protocol in served), spoken[0])

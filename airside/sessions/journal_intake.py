@@ -115,6 +115,7 @@ def _end_payload(start_id: str, record: ModelCall) -> JsonObject:
         "status": record.status,
         "cost_nanousd": record.cost_nanousd,
         "attempts": attempts,
+        "translation": record.translation.model_dump(mode="json") if record.translation else None,
         "gateway_us": record.timings.gateway_us,
         "total_us": record.timings.total_us,
     }

@@ -25,7 +25,6 @@ async def snapshot(control) -> dict:
     [
         ({"name": "a"}, "needs a name and a model"),
         ({"name": "a", "model": "nobody"}, "models known here: coder, thinker"),
-        ({"name": "a", "model": "coder", "harness": "codex"}, "codex speaks openai-responses"),
         ({"name": "a", "model": "coder", "harness": "cursor"}, "'claude-code', 'codex', 'opencode' or 'scripted'"),
         ({"name": "a", "model": "coder", "tool": []}, "tool: Extra inputs are not permitted"),
         ({"name": "a", "model": "coder", "mcp_servers": [{"name": "x"}]}, "mcp_servers"),

@@ -54,7 +54,11 @@ class ScriptedHarness:
     """Our own agent."""
 
     name = NAME
-    families: Sequence[ProviderProtocol] = tuple(ProviderProtocol)
+    families: Sequence[ProviderProtocol] = (
+        ProviderProtocol.ANTHROPIC,
+        ProviderProtocol.OPENAI_RESPONSES,
+        ProviderProtocol.OPENAI_CHAT,
+    )
     session_files: Sequence[str] = (_SESSIONS,)
 
     async def start(self, spec: HarnessSpec, sandbox: Sandbox) -> RunningScripted:

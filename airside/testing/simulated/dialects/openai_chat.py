@@ -108,7 +108,10 @@ def _entries(message: JsonObject) -> Iterator[Entry]:
     role = message.get("role")
     text = joined_text(message.get("content"), _TEXT)
     if role == "user":
-        yield UserText(text)
+        parts = [part for part in objects_in(message.get("content")) if part.get("type") in _TEXT]
+        yield from (UserText(as_text(part.get("text"))) for part in parts)
+        if not parts:
+            yield UserText(text)
     elif role == "assistant":
         calls = [as_text(call.get("id")) for call in objects_in(message.get("tool_calls"))]
         yield ModelAnswer(text or as_text(message.get("refusal")), tuple(calls))
