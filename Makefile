@@ -10,7 +10,7 @@ PYTHON ?= python3
 HARNESSES := codex claude-code opencode
 GATEWAY_SOURCES := $(shell find gateway -path gateway/target -prune -o -type f \( -name '*.rs' -o -name '*.toml' -o -name '*.lock' -o -name '*.pyi' \) -print 2>/dev/null)
 
-.PHONY: help setup system harnesses gateway ui demo test check fmt lint types imports rust contracts lock bench docs clean
+.PHONY: help setup system harnesses gateway ui demo test check fmt lint types imports rust contracts conformance lock bench docs clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,7 @@ airside/web/static/index.html: web/index.html
 
 harnesses: $(CACHE)/python.stamp $(CACHE)/gateway.stamp  ## Install the pinned harness CLIs beside the program
 	@for name in $(HARNESSES); do $(BIN)/airside harness install "$$name" --shared || tools/say-missing "$$name"; done
+	@$(BIN)/python tests/conformance/gemini_cli.py || tools/say-missing gemini-cli
 
 demo: setup  ## A real coding agent repairs a repository on simulated models; see what it did and cost
 	@$(BIN)/airside demo $(ARGS)
@@ -68,6 +69,9 @@ contracts: $(CACHE)/python.stamp $(CACHE)/gateway.stamp  ## Write the JSON Schem
 
 docs: $(CACHE)/python.stamp $(CACHE)/gateway.stamp  ## Write the reference of the command line anew
 	@$(BIN)/python tools/write-cli-reference docs/reference/cli.md
+
+conformance: setup  ## Run every client against every family and write the matrix anew
+	@$(BIN)/python tools/write-conformance
 
 lock:  ## Lock the Python dependencies anew, by hash and without addresses
 	@tools/lock-python $(VENV)

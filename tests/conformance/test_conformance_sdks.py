@@ -1,0 +1,94 @@
+"""Every client against every provider family, feature by feature: the matrix in `docs/reference/conformance.md`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conformance_clients import SDKS
+from conformance_features import FEATURES, Trial
+from conformance_matrix import FAMILIES
+from gateway_control_plane import price
+from gateway_processes import GatewayProcess, until
+
+from airside.testing.simulated import SimulatedModels
+
+KEY = json.loads((Path(__file__).parents[2] / "contracts" / "vectors" / "keys.json").read_text())["keys"][0]
+KINDS = {"gemini": "x_goog_api_key"}
+MODELS = {"gemini": "gemini-3-simulated", "anthropic": "claude-simulated"}
+
+
+@dataclass(frozen=True)
+class Stack:
+    gateway: GatewayProcess
+    models: SimulatedModels
+
+    def records(self, count: int) -> list[dict[str, Any]]:
+        path = self.gateway.data / "journal.jsonl"
+        lines = until(
+            lambda: path.exists() and len(path.read_text().splitlines()) >= count and path.read_text(), "records"
+        )
+        return [json.loads(line) for line in lines.splitlines()]
+
+    def losses(self) -> list[str]:
+        """What the newest call lost."""
+        newest = self.records(len(self.models.requests()))[-1]
+        translation = newest.get("translation") or {"losses": []}
+        return [loss["field"] for loss in translation["losses"]]
+
+
+@pytest.fixture
+async def stack(start: Callable[..., GatewayProcess], tmp_path: Path) -> AsyncIterator[Stack]:
+    async with SimulatedModels() as models:
+        urls = {
+            "anthropic": models.anthropic_url("anthropic"),
+            "openai-responses": models.openai_url("openai-responses"),
+            "openai-chat": models.openai_url("openai-chat"),
+            "gemini": models.gemini_url("gemini"),
+        }
+        snapshot = {
+            "format": 1,
+            "version": 1,
+            "compiled_at": "2026-11-23T17:52:28Z",
+            "keys": [{"key_id": "key_1", "sha256": KEY["sha256"], "project": "proj_1"}],
+            "providers": [
+                {
+                    "name": name,
+                    "protocol": name,
+                    "base_url": url,
+                    "credential": {"kind": KINDS.get(name, "bearer"), "secret": "sk-sim"},
+                }
+                for name, url in urls.items()
+            ],
+            "models": [
+                {
+                    "name": f"on-{name}",
+                    "route": [
+                        {"to": [{"provider": name, "model": MODELS.get(name, "gpt-simulated"), "price": price()}]}
+                    ],
+                }
+                for name in urls
+            ],
+        }
+        path = tmp_path / "snapshot.json"
+        path.write_text(json.dumps(snapshot))
+        yield Stack(start("--snapshot", str(path)), models)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("client", SDKS)
+async def test_an_sdk_gets_every_feature_of_every_family(
+    stack: Stack, client: str, family: str, publish: Callable[[str, str, str, str], None]
+) -> None:
+    sdk = SDKS[client](stack.gateway.url, KEY["key"])
+    try:
+        for name, feature in FEATURES.items():
+            stack.models.clear_faults(family)
+            trial = Trial(sdk, family, stack.models, stack.losses)
+            publish(client, name, family, await feature(trial))
+    finally:
+        await sdk.close()
