@@ -9,6 +9,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 
 use super::ask::Question;
+use super::foreign::{Readable, readable};
 use super::settle::Call;
 use crate::reply::Refusal;
 
@@ -20,6 +21,8 @@ const ANTHROPIC_VERSION: &str = "2023-06-01";
 pub(crate) enum Lane {
     /// The provider speaks the caller's family: nothing but the model's name changes.
     AsItCame,
+    /// The same, without the thoughts of another issuer.
+    WithoutForeign(Box<Readable>),
     /// Another family.
     Translated(Box<Translation>),
 }
@@ -40,7 +43,12 @@ impl Lane {
     pub(crate) fn to(call: &mut Call, candidate: &Candidate<'_>, question: &Question) -> Result<Self, Refusal> {
         let (family, own) = (candidate.family, question.door.family());
         if question.door.is_spoken_by(family) {
-            return Ok(Self::AsItCame);
+            let issuers = &call.thread.view.issuers;
+            let readable = readable(own, &candidate.target.provider, issuers, &question.body);
+            return Ok(readable.map_or(Self::AsItCame, |mut readable| {
+                call.loses_within(family, std::mem::take(&mut readable.losses));
+                Self::WithoutForeign(Box::new(readable))
+            }));
         }
         let wanted = Wanted {
             model: &candidate.target.model,
@@ -68,7 +76,7 @@ impl Lane {
     /// The front door where the provider is asked.
     pub(crate) const fn door(&self, question: &Question) -> FrontDoor {
         match self {
-            Self::AsItCame => question.door,
+            Self::AsItCame | Self::WithoutForeign(_) => question.door,
             Self::Translated(translation) => translation.door,
         }
     }
@@ -79,6 +87,10 @@ impl Lane {
             Self::AsItCame => Request {
                 body: &question.body,
                 model_range: &question.fields.model_range,
+            },
+            Self::WithoutForeign(readable) => Request {
+                body: &readable.body,
+                model_range: &readable.model_range,
             },
             // Its model is in it.
             Self::Translated(translation) => Request {
@@ -92,7 +104,7 @@ impl Lane {
     /// session headers do not.
     pub(crate) fn headers(&self, caller: &HeaderMap) -> HeaderMap {
         match self {
-            Self::AsItCame => request_headers(caller),
+            Self::AsItCame | Self::WithoutForeign(_) => request_headers(caller),
             Self::Translated(translation) => {
                 let mut headers = HeaderMap::with_capacity(8);
                 if translation.plan.target == Family::Anthropic {
@@ -106,7 +118,7 @@ impl Lane {
     /// The provider's headers as far as they mean something to the caller.
     pub(crate) fn answer_headers(&self, mut headers: HeaderMap) -> HeaderMap {
         match self {
-            Self::AsItCame => headers,
+            Self::AsItCame | Self::WithoutForeign(_) => headers,
             Self::Translated(_) => {
                 let mut kept = HeaderMap::with_capacity(4);
                 for name in [CONTENT_TYPE, RETRY_AFTER] {
@@ -122,7 +134,7 @@ impl Lane {
     /// A refusal or failure of the provider, in words the caller understands.
     pub(crate) fn error(&self, status: u16, body: Bytes, request_id: &str) -> (u16, Bytes) {
         match self {
-            Self::AsItCame => (status, body),
+            Self::AsItCame | Self::WithoutForeign(_) => (status, body),
             Self::Translated(translation) => {
                 let plan = &translation.plan;
                 let (status, body) = translate_error(plan.target, plan.client, status, &body, request_id);
@@ -134,7 +146,7 @@ impl Lane {
     /// A whole answer. `None` when it is not of the provider's dialect.
     pub(crate) fn answer(&self, body: Bytes, call: &mut Call) -> Option<Bytes> {
         match self {
-            Self::AsItCame => Some(body),
+            Self::AsItCame | Self::WithoutForeign(_) => Some(body),
             Self::Translated(translation) => {
                 let (body, losses) = translate_answer(&translation.plan, &body).ok()?;
                 call.loses(losses);
@@ -146,7 +158,7 @@ impl Lane {
     /// What says a stream in the caller's dialect; `None` where it passes as it comes.
     pub(crate) fn translator(&self) -> Option<Box<AnswerTranslator>> {
         match self {
-            Self::AsItCame => None,
+            Self::AsItCame | Self::WithoutForeign(_) => None,
             Self::Translated(translation) => Some(Box::new(AnswerTranslator::new(translation.plan.clone()))),
         }
     }

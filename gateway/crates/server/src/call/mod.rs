@@ -5,6 +5,7 @@
 mod admit;
 mod array;
 mod ask;
+mod foreign;
 mod hold;
 mod identity;
 mod lane;

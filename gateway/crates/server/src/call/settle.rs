@@ -215,6 +215,12 @@ impl Call {
         }
     }
 
+    /// A request of the target's own family leaves this out all the same.
+    pub(crate) fn loses_within(&mut self, family: Family, losses: Vec<Loss>) {
+        self.record.translation = Some(Translation::to(family.name()));
+        self.loses(losses);
+    }
+
     /// The head of its answer is there.
     pub(crate) fn attempt_answers(&mut self, status: u16) {
         let now_us = self.elapsed_us();

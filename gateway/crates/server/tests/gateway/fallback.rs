@@ -218,3 +218,22 @@ fn held_events_come_first_and_once() {
     assert_eq!(text.matches("message_start\ndata").count(), 1);
     assert!(text.starts_with(&format!("{START}{DELTA}")));
 }
+
+#[test]
+fn what_another_family_sealed_never_reaches_a_provider() {
+    let (first, _second, both) = pair(json(200, "", MESSAGE), json(200, "", MESSAGE));
+    let place = Place::new(&both);
+    // As answers translated from Gemini left them with the caller.
+    let (sealed, tagged) = ("airside:gemini:ImMybG4i", "call_1__airs_Z2VtaW5pOiJjMmxuIg");
+    let request = format!(
+        r#"{{"max_tokens":5,"messages":[{{"role":"assistant","content":[{{"type":"thinking","signature":"{sealed}"}},{{"type":"tool_use","id":"{tagged}"}}]}},{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"{tagged}"}}]}}],"model":"m"}}"#
+    );
+    let reply = place.post("/v1/messages", &request);
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_eq!(reply.header("x-airside-dropped"), Some("thinking"));
+    let received = String::from_utf8(first.received()[0].body.clone()).unwrap();
+    assert_eq!(
+        received,
+        r#"{"max_tokens":5,"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"call_1"}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"call_1"}]}],"model":"real/a"}"#
+    );
+}

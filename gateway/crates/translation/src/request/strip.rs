@@ -27,8 +27,9 @@ pub fn strip_foreign_thinking(family: Family, body: &[u8]) -> Option<(Vec<u8>, V
 /// fallback the caller's history holds what no provider of that family can read.
 #[must_use]
 pub fn strip_sealed_thinking(family: Family, body: &[u8]) -> Option<(Vec<u8>, Vec<Loss>)> {
+    // Most bodies hold nothing of the kind, which is found out fast.
     let has = |mark: &[u8]| memchr::memmem::find(body, mark).is_some();
-    if !has(b"airside:") && !has(b"__airs_") && !has(b"YWlyc2lkZT") {
+    if !has(b"\"airside:") && !has(b"__airs_") && !has(b"\"YWlyc2lkZT") {
         return None;
     }
     strip(family, body, &|field| {
