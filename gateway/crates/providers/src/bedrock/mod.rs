@@ -14,7 +14,7 @@ mod sigv4;
 use airside_protocols::FrontDoor;
 use airside_snapshot::Provider;
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 
 use crate::encode::path_segment;
 use crate::endpoint::{Asked, Endpoint};
@@ -97,6 +97,8 @@ impl Vendor for Bedrock {
         // What Anthropic reads from headers stands in the body here.
         headers.remove(crate::betas::HEADER);
         headers.remove("anthropic-version");
+        // It would choose another encoding of the answer.
+        headers.remove(ACCEPT);
     }
 
     fn show(&self, shown: &Shown, sending: &mut Sending<'_>) {

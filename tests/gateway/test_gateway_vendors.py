@@ -1,0 +1,340 @@
+"""Every cloud through the gateway: the vendors' own SDKs in front, simulated clouds that check signatures behind."""
+
+from __future__ import annotations
+
+import json
+import stat
+from asyncio import to_thread
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from gateway_processes import GatewayProcess, until
+from google import genai
+from google.genai import errors as google_errors
+
+from airside.dataplanes.compiler import Sources, compile_snapshot
+from airside.routing.definitions import ModelDefinition, ProviderDefinition, UnknownPriceDefinition
+from airside.testing.simulated import SimulatedModels
+from airside.testing.simulated.dialects.aws_signing import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+
+KEY = json.loads((Path(__file__).parents[2] / "contracts" / "vectors" / "keys.json").read_text())["keys"][0]
+AWS_KEYS = {"AccessKeyId": ACCESS_KEY_ID, "SecretAccessKey": SECRET_ACCESS_KEY, "Version": 1}
+SAY = "Say something.\n```script\n- say: hello\n```\n"
+CALL = "Look.\n```script\n- say: I look.\n  calls:\n    - tool: {name: look, input: {where: 'here & there'}}\n```\n"
+LOOK = {"type": "object", "properties": {"where": {"type": "string"}}, "required": ["where"]}
+PRICES = {"input": "1.00", "output": "2.00", "cache_read": "0.10"}
+
+CLAUDES = {
+    "bedrock": "us.anthropic.claude-x-20250929-v1:0",
+    "bedrock-by-program": "arn:aws:bedrock:us-east-1:1:application-inference-profile/abc",
+    "converse": "amazon.nova-pro-v1:0",
+    "vertex-claude": "claude-x-20250929",
+    "foundry": "claude-x",
+}
+
+
+def provider(protocol: str | None, url: str, model: str, **fields: object) -> ProviderDefinition:
+    named = {"protocol": protocol} if protocol else {}
+    return ProviderDefinition.model_validate(
+        {"base_url": url, "models": {model: {"prices": PRICES}}, **named, **fields}
+    )
+
+
+def defined(models: SimulatedModels, folder: Path) -> dict[str, tuple[ProviderDefinition, str]]:
+    """Each provider with the model it is asked for; every credential comes from where a deployment would keep it."""
+    google_key, program = service_account(models, folder), keys_program(folder)
+    aws = {"vendor": "bedrock", "region": "us-east-1"}
+    google = {"vendor": "vertex", "project": "p", "region": "us-east5", "credential": f"gcp:{google_key}"}
+    azure: dict[str, object] = {"vendor": "azure", "credential": "env:AZURE"}
+    named = {
+        "bedrock": ("anthropic", "aws", {**aws, "credential": "env:AWS", "auth": "sigv4"}, CLAUDES["bedrock"]),
+        "bedrock-by-program": (
+            None,
+            "aws",
+            {**aws, "credential": f"command:{program}", "auth": "sigv4"},
+            CLAUDES["bedrock-by-program"],
+        ),
+        "converse": (None, "aws", {**aws, "credential": "env:AWS", "auth": "sigv4"}, CLAUDES["converse"]),
+        "vertex-claude": ("anthropic", "google", google, CLAUDES["vertex-claude"]),
+        "vertex-gemini": ("gemini", "google", google, "gemini-x"),
+        "gemini": ("gemini", "gemini", {"credential": "env:GEMINI"}, "gemini-x"),
+        "azure": ("openai-chat", "azure", {**azure, "api_version": "2025-04-01-preview"}, "my gpt"),
+        "azure-v1": ("openai-responses", "azure/openai/v1", azure, "gpt-x"),
+        "foundry": ("anthropic", "foundry", {**azure, "auth": "x-api-key"}, CLAUDES["foundry"]),
+        "openrouter": (
+            "openai-chat",
+            "router/v1",
+            {"vendor": "openrouter", "credential": "env:ROUTER"},
+            "vendor/gpt-x",
+        ),
+    }
+    return {
+        name: (provider(protocol, f"{models.url}/{place}", model, **fields), model)
+        for name, (protocol, place, fields, model) in named.items()
+    }
+
+
+def service_account(models: SimulatedModels, folder: Path) -> Path:
+    """A key file, and an identity service that knows its public half."""
+    key = generate_private_key(public_exponent=65537, key_size=2048)
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    models.demand_key(public.decode(), "google")
+    path = folder / "service-account.json"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    token_uri = f"{models.url}/google/oauth2/token"
+    content = {"type": "service_account", "client_email": "a@b", "private_key": private, "token_uri": token_uri}
+    path.write_text(json.dumps(content))
+    return path
+
+
+def keys_program(folder: Path) -> Path:
+    """A `credential_process` of AWS's."""
+    path = folder / "keys"
+    path.write_text(f"#!/bin/sh\nprintf '%s' '{json.dumps(AWS_KEYS)}'\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+@dataclass(frozen=True)
+class Clouds:
+    gateway: GatewayProcess
+    models: SimulatedModels
+
+    def records(self, count: int) -> list[dict[str, Any]]:
+        path = self.gateway.data / "journal.jsonl"
+        lines = until(
+            lambda: path.exists() and len(path.read_text().splitlines()) >= count and path.read_text(), "records"
+        )
+        return [json.loads(line) for line in lines.splitlines()]
+
+
+@pytest.fixture
+async def clouds(start: Callable[..., GatewayProcess], tmp_path: Path) -> AsyncIterator[Clouds]:
+    async with SimulatedModels() as models:
+        providers = defined(models, tmp_path)
+        environment = {"AWS": f"{ACCESS_KEY_ID}:{SECRET_ACCESS_KEY}", "AZURE": "k", "GEMINI": "k", "ROUTER": "k"}
+        snapshot = snapshot_of(providers, environment)
+        snapshot["keys"] = [{"key_id": "key_1", "sha256": KEY["sha256"], "project": "proj_1"}]
+        path = tmp_path / "snapshot.json"
+        path.write_text(json.dumps(snapshot))
+        yield Clouds(start("--snapshot", str(path)), models)
+
+
+def snapshot_of(
+    providers: Mapping[str, tuple[ProviderDefinition, str]], environment: Mapping[str, str]
+) -> dict[str, Any]:
+    """The snapshot that the control plane would send: one model for each provider, named after it."""
+    sources = Sources(
+        providers={name: definition for name, (definition, _) in providers.items()},
+        models={name: ModelDefinition.model_validate(f"{name}/{model}") for name, (_, model) in providers.items()},
+        agents=[],
+        keys=[],
+        budgets=[],
+        revoked=[],
+        unknown_price=UnknownPriceDefinition(),
+        token_key_id="k",
+        token_public_key=b"\0" * 32,
+    )
+    compiled = compile_snapshot(sources, 1, datetime(2026, 11, 26, tzinfo=UTC), environment)
+    return compiled.model_dump(mode="json")
+
+
+def claude(clouds: Clouds) -> anthropic.AsyncAnthropic:
+    return anthropic.AsyncAnthropic(base_url=clouds.gateway.url, api_key=KEY["key"], max_retries=0)
+
+
+def costs(record: Mapping[str, Any]) -> int:
+    """What the record's tokens cost by `PRICES`; writing to a cache costs what plain input costs."""
+    usage = record["usage"]
+    plain = usage["input_uncached"] + usage["cache_write_5m"] + usage["cache_write_1h"]
+    return int(plain * 1000 + usage["cache_read"] * 100 + usage["output"] * 2000)
+
+
+@pytest.mark.parametrize("name", CLAUDES)
+async def test_anthropics_sdk_reaches_every_cloud(clouds: Clouds, name: str) -> None:
+    mark = {"type": "ephemeral"} if name in {"converse", "foundry"} else {"type": "ephemeral", "scope": "global"}
+    system: Any = [{"type": "text", "text": "You are brief.", "cache_control": mark}]
+    tools: Any = [{"name": "look", "description": "Looks.", "input_schema": LOOK}]
+    async with claude(clouds) as client:
+        headers = {"anthropic-beta": "context-1m-2025-08-07,files-api-2025-04-14"}
+        whole = await client.messages.create(
+            model=name,
+            max_tokens=200,
+            system=system,
+            messages=[{"role": "user", "content": SAY}],
+            extra_headers=headers,
+        )
+        assert next(block.to_dict() for block in whole.content if block.type == "text")["text"] == "hello"
+        asked: Any = {"model": name, "max_tokens": 200, "tools": tools, "system": system}
+        messages: Any = [{"role": "user", "content": CALL}]
+        async with client.messages.stream(messages=messages, **asked) as stream:
+            called = await stream.get_final_message()
+        *_, call = called.content
+        assert (call.type, called.stop_reason) == ("tool_use", "tool_use")
+        assert call.input == {"where": "here & there"}
+        result = {"type": "tool_result", "tool_use_id": call.id, "content": "seen"}
+        messages += [
+            {"role": "assistant", "content": [block.to_dict() for block in called.content]},
+            {"role": "user", "content": [result]},
+        ]
+        assert (await client.messages.create(messages=messages, **asked)).content
+    first, second, third = clouds.records(3)
+    assert [record["usage_source"] for record in (first, second, third)] == ["provider"] * 3
+    assert first["usage"]["output"] == whole.usage.output_tokens
+    assert second["usage"]["output"] == called.usage.output_tokens
+    for record in (first, second, third):
+        assert (record["provider"], record["provider_model"]) == (name, CLAUDES[name])
+        assert record["cost_nanousd"] == costs(record) > 0
+
+
+@pytest.mark.parametrize(("name", "place"), [("bedrock", "aws"), ("converse", "aws"), ("vertex-claude", "google")])
+async def test_a_clouds_refusal_is_said_as_claude_would(clouds: Clouds, name: str, place: str) -> None:
+    ask: Any = {"model": name, "max_tokens": 20, "messages": [{"role": "user", "content": "hi"}]}
+    async with claude(clouds) as client:
+        clouds.models.fault(place, status=400, message="prompt is too long", times=1)
+        with pytest.raises(anthropic.BadRequestError) as refused:
+            await client.messages.create(**ask)
+        body: Any = refused.value.body
+        assert (body["type"], body["error"]["message"]) == ("error", "prompt is too long")
+        clouds.models.fault(place, status=429, headers={"retry-after": "77"}, times=1)
+        with pytest.raises(anthropic.RateLimitError) as limited:
+            await client.messages.create(**ask)
+        assert limited.value.response.headers["retry-after"] == "77"
+    assert [record["cost_nanousd"] for record in clouds.records(2)] == [0, 0]
+
+
+@pytest.mark.parametrize("name", ["bedrock", "converse"])
+async def test_an_exception_in_the_middle_of_bedrocks_stream_reaches_the_caller(clouds: Clouds, name: str) -> None:
+    broken = {"status": 429, "message": "Too many tokens", "when": "after_content"}
+    clouds.models.fault("aws", in_stream_error=broken, times=1)
+    ask: Any = {"model": name, "max_tokens": 200, "messages": [{"role": "user", "content": SAY}]}
+    async with claude(clouds) as client:
+        with pytest.raises(anthropic.APIStatusError, match="Too many tokens"):
+            async with client.messages.stream(**ask) as stream:
+                await stream.get_final_message()
+    (record,) = clouds.records(1)
+    assert record["outcome"] == "cut"
+    assert record["cost_nanousd"] > 0
+
+
+async def test_tokens_are_counted_by_the_cloud_that_answers(clouds: Clouds) -> None:
+    messages: Any = [{"role": "user", "content": "count me"}]
+    async with claude(clouds) as client:
+        for name in ("bedrock", "vertex-claude"):
+            counted = await client.messages.count_tokens(model=name, messages=messages)
+            assert counted.input_tokens > 0, name
+    assert [record["cost_nanousd"] for record in clouds.records(2)] == [0, 0]
+
+
+async def test_a_wrong_signature_is_never_the_callers_fault(clouds: Clouds) -> None:
+    clouds.models.demand_key("OTHER:secret", "aws")
+    async with claude(clouds) as client:
+        with pytest.raises(anthropic.APIStatusError, match="does not accept the gateway's credential") as refused:
+            await client.messages.create(model="bedrock", max_tokens=5, messages=[{"role": "user", "content": "hi"}])
+    assert refused.value.status_code == 502
+    log = clouds.gateway.log()
+    assert SECRET_ACCESS_KEY not in log
+    assert SECRET_ACCESS_KEY not in str(refused.value.body)
+
+
+@pytest.mark.parametrize("name", ["azure", "openrouter"])
+async def test_openais_sdk_speaks_chat_to_every_cloud(clouds: Clouds, name: str) -> None:
+    tools: Any = [{"type": "function", "function": {"name": "look", "parameters": LOOK}}]
+    async with openai.AsyncOpenAI(base_url=f"{clouds.gateway.url}/v1", api_key=KEY["key"], max_retries=0) as client:
+        whole = await client.chat.completions.create(model=name, messages=[{"role": "user", "content": SAY}])
+        assert whole.choices[0].message.content == "hello"
+        stream = await client.chat.completions.create(
+            model=name,
+            messages=[{"role": "user", "content": CALL}],
+            tools=tools,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        deltas = [chunk.choices[0].delta async for chunk in stream if chunk.choices]
+        calls = [call for delta in deltas for call in delta.tool_calls or []]
+        arguments = "".join(call.function.arguments or "" for call in calls if call.function)
+        assert json.loads(arguments) == {"where": "here & there"}
+        clouds.models.fault("azure" if name == "azure" else "router", status=400, message="no such thing", times=1)
+        with pytest.raises(openai.BadRequestError, match="no such thing"):
+            await client.chat.completions.create(model=name, messages=[{"role": "user", "content": "hi"}])
+    first, second, _ = clouds.records(3)
+    assert first["cost_nanousd"] == costs(first) > 0
+    assert second["cost_nanousd"] == costs(second) > 0
+
+
+async def test_openais_sdk_speaks_responses_to_azure(clouds: Clouds) -> None:
+    async with openai.AsyncOpenAI(base_url=f"{clouds.gateway.url}/v1", api_key=KEY["key"], max_retries=0) as client:
+        whole = await client.responses.create(model="azure-v1", input=SAY)
+        assert whole.output_text == "hello"
+    (request,) = clouds.models.requests("azure")
+    assert (request.path, request.headers["api-key"]) == ("/azure/openai/v1/responses", "k")
+    (record,) = clouds.records(1)
+    assert record["cost_nanousd"] == costs(record) > 0
+
+
+@pytest.mark.parametrize(("name", "place"), [("gemini", "gemini"), ("vertex-gemini", "google")])
+async def test_googles_sdk_reaches_gemini_wherever_it_is(clouds: Clouds, name: str, place: str) -> None:
+    declaration: Any = {"name": "look", "parameters_json_schema": LOOK}
+    config: Any = {"tools": [{"function_declarations": [declaration]}]}
+    options: Any = {"base_url": clouds.gateway.url}
+    with genai.Client(api_key=KEY["key"], http_options=options) as client:
+        asking = client.aio.models
+        whole = await asking.generate_content(model=name, contents=SAY)
+        assert whole.text == "hello"
+        pieces = [
+            piece async for piece in await asking.generate_content_stream(model=name, contents=CALL, config=config)
+        ]
+        calls = [call for piece in pieces for call in piece.function_calls or []]
+        assert [(call.name, call.args) for call in calls] == [("look", {"where": "here & there"})]
+        if name == "gemini":
+            assert ((await asking.count_tokens(model=name, contents="count me")).total_tokens or 0) > 0
+        clouds.models.fault(place, status=400, message="no such thing", times=1)
+        with pytest.raises(google_errors.ClientError, match="no such thing"):
+            await asking.generate_content(model=name, contents="hi")
+        with pytest.raises(google_errors.ClientError, match="no model 'nope'"):
+            await asking.generate_content(model="nope", contents="hi")
+    first, second, *_ = clouds.records(5 if name == "gemini" else 4)
+    assert whole.usage_metadata is not None
+    assert first["usage"]["output"] >= (whole.usage_metadata.candidates_token_count or 0) > 0
+    for record in (first, second):
+        assert (record["front_door"], record["usage_source"]) == ("gemini-generate-content", "provider")
+        assert record["cost_nanousd"] == costs(record) > 0
+
+
+async def test_a_credential_that_cannot_be_had_leaves_the_call_to_another(
+    start: Callable[..., GatewayProcess], tmp_path: Path
+) -> None:
+    async with SimulatedModels() as models:
+        secret = tmp_path / "secret"
+        first = provider("anthropic", f"{models.url}/first", "m", credential=f"file:{secret}")
+        second = provider("anthropic", f"{models.url}/second", "m", credential="env:SECOND")
+        snapshot = snapshot_of({"first": (first, "m"), "second": (second, "m")}, {"SECOND": "k"})
+        snapshot["keys"] = [{"key_id": "key_1", "sha256": KEY["sha256"], "project": "proj_1"}]
+        chain = [step for model in snapshot["models"] for step in model["route"][0]["to"]]
+        snapshot["models"] = [{"name": "m", "route": [{"to": chain}]}]
+        path = tmp_path / "snapshot.json"
+        path.write_text(json.dumps(snapshot))
+        gateway = start("--snapshot", str(path))
+
+        async def ask() -> int:
+            body = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]}
+            version = {"anthropic-version": "2023-06-01"}
+            answer = await to_thread(gateway.request, "POST", "/v1/messages", body, key=KEY["key"], headers=version)
+            return answer.status
+
+        assert await ask() == 200
+        assert (len(models.requests("first")), len(models.requests("second"))) == (0, 1)
+        await to_thread(until, lambda: f"file {secret}" in gateway.log(), "the reason in the log")
+        secret.write_text("sk-in-a-file\n")
+        while not models.requests("first"):
+            assert await ask() == 200
+        assert models.requests("first")[0].headers["x-api-key"] == "sk-in-a-file"
+        assert "sk-in-a-file" not in gateway.log()
