@@ -2,6 +2,17 @@
 
 from collections.abc import Sequence
 
+def check_condition(text: str) -> None:
+    """Do nothing when this is a condition of a route step; raise `ValueError` with what is wrong and what is known."""
+
+def explain_route(snapshot_json: str, request_json: str, now: int) -> str:
+    """What would become of a call under a snapshot (`Snapshot`), as JSON, at `now` (seconds since 1970).
+
+    The request says what is known of the call: model, door, task, input_tokens, images, documents, tools, thinking,
+    stream, headers, agent, project, session, body. Nothing is known of the health of providers, and the answer's
+    `health` is null. Raises `ValueError` when the request makes no sense.
+    """
+
 def main(argv: Sequence[str]) -> int:
     """Run `airside gateway` with these arguments until SIGTERM or SIGINT; returns the exit code.
 

@@ -142,6 +142,12 @@ def _warnings(services: Services, content: AirsideFile) -> list[str]:
             "runs; it is not used until it is set and the control plane restarted"
             for variable in missing_credentials(provider, services.environment)
         ]
+    warnings += [
+        f"model {name!r}: the last step of its route has a condition, so calls that no step is for are refused; "
+        "end the route with a step without `when`"
+        for name, model in content.models.items()
+        if not model.is_for_every_call
+    ]
     if content.unknown_price.policy == "refuse":
         warnings += [
             f"no price is known for {target}; calls of it are refused. Give prices under "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Query, Response
+from fastapi import Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from airside.api.auth import gateway_router
@@ -24,15 +24,18 @@ router = gateway_router("/internal/v1", "gateways")
 
 @router.get("/snapshot")
 async def next_snapshot(
+    request: Request,
     services: Use,
     gateway_id: Annotated[str, Query(min_length=1, max_length=80)],
     after: Annotated[int, Query(ge=0)] = 0,
     wait_s: Annotated[float, Query(ge=0, le=60)] = 25.0,
+    port: Annotated[int, Query(ge=0, le=65_535, description="Where the gateway listens; 0: not yet.")] = 0,
 ) -> Response:
     """The newest snapshot as soon as it is newer than `after`; 204 if it is not within `wait_s`."""
     async with services.database.write() as connection:
         await note_gateway(connection, services.clock, GatewayId(gateway_id), snapshot_version=after)
-    snapshot = await services.feed.next_after(after, GatewayId(gateway_id), wait_s)
+    url = _url_of(request.client.host, port) if request.client and port else None
+    snapshot = await services.feed.next_after(after, GatewayId(gateway_id), wait_s, url)
     if snapshot is None:
         return Response(status_code=204)
     return Response(snapshot.model_dump_json(), media_type="application/json", headers={"cache-control": "no-store"})
@@ -73,6 +76,10 @@ async def grant_leases(asked: LeaseRequests, services: Use) -> Leases:
         through = await journal_through(connection, gateway_id)
     unknown = [request.scope for request, cap in caps if cap is None]
     return Leases(journal_through=through, leases=leases, unknown_scopes=unknown)
+
+
+def _url_of(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _lease(scope: str, grant: Grant) -> Lease:

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from airside.clock import Clock
 from airside.config.stores import Stores
 from airside.dataplanes.feed import SnapshotFeed
+from airside.dataplanes.gateway.route_explainer import GatewayRoutes
 from airside.engine.engine import Engine
 from airside.ids import Ids
 from airside.recording.bodies import Bodies
@@ -38,6 +39,7 @@ class Services:
     log: EventLog
     artifacts: Artifacts
     feed: SnapshotFeed
+    routes: GatewayRoutes
     intake: JournalIntake
     ledger: Ledger
     bodies: Bodies

@@ -19,6 +19,7 @@ from airside.dataplanes.snapshot import (
     AwsSource,
     AzureSource,
     Budget,
+    Capabilities,
     CommandSource,
     CredentialKind,
     FileSource,
@@ -34,8 +35,10 @@ from airside.dataplanes.snapshot import (
     ScopeKind,
     SecretSource,
     SessionTokenKey,
+    Share,
     Snapshot,
     Step,
+    Strategy,
     Target,
     Timeouts,
     UnknownPrice,
@@ -43,6 +46,7 @@ from airside.dataplanes.snapshot import (
 from airside.events import canonical_json
 from airside.ids import ProjectId
 from airside.recording.definitions import BodyPolicy, RecordingDefinition
+from airside.routing import definitions
 from airside.routing.definitions import (
     ModelDefinition,
     PooledCredential,
@@ -179,7 +183,22 @@ def _source(form: str, rest: str) -> SecretSource | None:
 
 
 def _step(step: RouteStep, providers: Mapping[str, ProviderDefinition], at: datetime) -> Step:
-    return Step(to=[_target(*split_target(target), providers, at) for target in step.to])
+    return Step(
+        when=step.when,
+        to=[
+            _target(*split_target(target), providers, at).model_copy(update={"weight": weight})
+            for target, weight in step.weighted
+        ],
+        strategy=Strategy(step.strategy),
+        split=_share(step.split, providers, at),
+        shadow=_share(step.shadow, providers, at),
+    )
+
+
+def _share(share: definitions.Share | None, providers: Mapping[str, ProviderDefinition], at: datetime) -> Share | None:
+    if share is None:
+        return None
+    return Share(target=_target(*split_target(share.target), providers, at), basis_points=share.basis_points)
 
 
 def _target(provider_name: str, model: str, providers: Mapping[str, ProviderDefinition], at: datetime) -> Target:
@@ -194,6 +213,7 @@ def _target(provider_name: str, model: str, providers: Mapping[str, ProviderDefi
         price=_price(prices) if prices else None,
         max_output_tokens=known.max_output_tokens,
         max_input_tokens=known.context_window or context_window(price_list, listed_name),
+        capabilities=Capabilities.model_validate(known.capabilities.model_dump()),
     )
 
 

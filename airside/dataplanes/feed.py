@@ -31,6 +31,7 @@ class _Follower:
 
     version: int
     heard_at: float
+    url: str | None
 
 
 @dataclass(slots=True)
@@ -109,9 +110,14 @@ class SnapshotFeed:
             token_public_key=self.signer.public_key,
         )
 
-    async def next_after(self, version: int, gateway_id: GatewayId, wait_s: float) -> Snapshot | None:
-        """The newest snapshot once it is newer than `version`; None if it is not within `wait_s`."""
-        self._hear(gateway_id, version)
+    async def next_after(
+        self, version: int, gateway_id: GatewayId, wait_s: float, url: str | None = None
+    ) -> Snapshot | None:
+        """The newest snapshot once it is newer than `version`; None if it is not within `wait_s`.
+
+        `url`: where the gateway that asks can itself be asked.
+        """
+        self._hear(gateway_id, version, url)
         try:
             async with self._changed:
                 await asyncio.wait_for(self._changed.wait_for(lambda: self._stopped or self._is_newer(version)), wait_s)
@@ -119,7 +125,7 @@ class SnapshotFeed:
         except TimeoutError:
             return None
         finally:
-            self._hear(gateway_id, version)
+            self._hear(gateway_id, version, url)
 
     def _is_newer(self, version: int) -> bool:
         return self._current is not None and self._current.version > version
@@ -130,8 +136,19 @@ class SnapshotFeed:
             self._stopped = True
             self._changed.notify_all()
 
-    def _hear(self, gateway_id: GatewayId, version: int) -> None:
-        self._followers[gateway_id] = _Follower(version, self.clock.monotonic())
+    def _hear(self, gateway_id: GatewayId, version: int, url: str | None) -> None:
+        self._followers[gateway_id] = _Follower(version, self.clock.monotonic(), url)
+
+    @property
+    def current(self) -> Snapshot | None:
+        """The newest snapshot; None before the first one is compiled."""
+        return self._current
+
+    def gateways(self) -> list[str]:
+        """Where the gateways heard from in the last minute can be asked, the latest first."""
+        recently = self.clock.monotonic() - 60
+        heard = sorted(self._followers.values(), key=lambda one: one.heard_at, reverse=True)
+        return [one.url for one in heard if one.url is not None and one.heard_at >= recently]
 
     async def adopted(self, version: int, wait_s: float = 2.0) -> bool:
         """True once every gateway heard from in the last minute runs on `version` or newer; False after `wait_s`."""

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from airside.routing.conditions import check_condition
 from airside.routing.protocols import ProviderProtocol
 from airside.routing.vendors import CHAINS, PROTOCOLS, Vendor, implied_vendor, own_auth, usual_address
 
@@ -49,6 +50,15 @@ class TokenPrices(TierTokenPrices):
     file_search: Dollars | None = Field(default=None, description="US dollars per thousand searches of stored files.")
 
 
+class ModelCapabilities(Definition):
+    """What a model can be given. What is left out is taken to be possible."""
+
+    images: bool | None = None
+    documents: bool | None = None
+    tools: bool | None = None
+    thinking: bool | None = None
+
+
 class ProviderModel(Definition):
     """What is known of one model at one provider beyond its name."""
 
@@ -58,6 +68,9 @@ class ProviderModel(Definition):
     )
     context_window: Annotated[int, Field(gt=0)] | None = Field(
         default=None, description="Most input tokens; the price list's figure unless given."
+    )
+    capabilities: ModelCapabilities = Field(
+        default=ModelCapabilities(), description="Calls that need what a model cannot take go to another target."
     )
 
 
@@ -226,27 +239,88 @@ def split_target(target: str) -> tuple[str, str]:
     return provider, model
 
 
+def _percent(value: object) -> object:
+    return value.removesuffix("%").strip() if isinstance(value, str) else value
+
+
 def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-class RouteStep(Definition):
-    """Targets to try, in order."""
+class WeightedTarget(Definition):
+    """A target with its share among those of a `weighted` step."""
 
-    to: Annotated[list[str], BeforeValidator(_one_or_many), Field(min_length=1)]
+    target: str
+    weight: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+
+
+class Share(Definition):
+    """A target for a share of the calls only: `{target: google/gemini-3.8-pro, percent: 5}`."""
+
+    target: str
+    percent: Annotated[float, BeforeValidator(_percent), Field(gt=0, le=100)] = 100.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthand(cls, value: object) -> object:
+        return {"target": value} if isinstance(value, str) else value
+
+    @field_validator("target")
+    @classmethod
+    def _is_target(cls, value: str) -> str:
+        split_target(value)
+        return value
+
+    @property
+    def basis_points(self) -> int:
+        """The share in hundredths of a per cent; never nothing."""
+        return max(1, round(self.percent * 100))
+
+
+class RouteStep(Definition):
+    """The targets to try for the calls a step is for. The first step whose condition holds counts, and no other."""
+
+    when: Annotated[str, AfterValidator(check_condition)] | None = Field(
+        default=None, description="A CEL expression over the call; every call unless given. See docs/routing.md."
+    )
+    to: Annotated[list[str | WeightedTarget], BeforeValidator(_one_or_many), Field(min_length=1)]
+    strategy: Literal["ordered", "weighted", "cheapest", "fastest"] = Field(
+        default="ordered", description="In which order the targets are tried."
+    )
+    split: Share | None = Field(default=None, description="A new target that a share of the sessions tries first.")
+    shadow: Share | None = Field(
+        default=None, description="A target that gets a copy of a share of the calls; nobody sees its answer."
+    )
 
     @field_validator("to")
     @classmethod
-    def _targets(cls, value: list[str]) -> list[str]:
+    def _targets(cls, value: list[str | WeightedTarget]) -> list[str | WeightedTarget]:
         for target in value:
-            split_target(target)
+            split_target(target if isinstance(target, str) else target.target)
         return value
+
+    @model_validator(mode="after")
+    def _weights_are_used(self) -> RouteStep:
+        if self.strategy != "weighted" and any(weight != 1 for _, weight in self.weighted):
+            raise ValueError("weights count in a step with `strategy: weighted` only")
+        return self
+
+    @property
+    def weighted(self) -> list[tuple[str, int]]:
+        """Each target of `to` with its weight."""
+        return [(one, 1) if isinstance(one, str) else (one.target, one.weight) for one in self.to]
+
+    @property
+    def targets(self) -> list[tuple[str, str]]:
+        """Every (provider, model) that a call or its copy may reach, in order."""
+        shares = [share.target for share in (self.split, self.shadow) if share is not None]
+        return [split_target(target) for target in [*(target for target, _ in self.weighted), *shares]]
 
 
 class ModelDefinition(Definition):
     """An alias that agents call, and where its calls go."""
 
-    route: Annotated[list[RouteStep], Field(min_length=1, max_length=1)]
+    route: Annotated[list[RouteStep], Field(min_length=1, max_length=50)]
 
     @model_validator(mode="before")
     @classmethod
@@ -254,10 +328,22 @@ class ModelDefinition(Definition):
         """`coder: anthropic/claude-opus-5-5` and `coder: [a/x, b/y]` mean a route of one step."""
         return {"route": [{"to": value}]} if isinstance(value, str | list) else value
 
+    @model_validator(mode="after")
+    def _every_step_can_be_reached(self) -> ModelDefinition:
+        for number, step in enumerate(self.route[:-1], start=1):
+            if step.when is None:
+                raise ValueError(f"step {number} has no `when`, so the steps after it are never reached")
+        return self
+
     @property
     def targets(self) -> list[tuple[str, str]]:
         """Every (provider, model) a call may reach, in order."""
-        return [split_target(target) for step in self.route for target in step.to]
+        return [target for step in self.route for target in step.targets]
+
+    @property
+    def is_for_every_call(self) -> bool:
+        """False if there may be calls that no step is for."""
+        return self.route[-1].when is None
 
 
 def protocols_of(model: ModelDefinition, providers: Mapping[str, ProviderDefinition]) -> set[ProviderProtocol]:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import httpx2
 import structlog
 import uvicorn
 from sqlalchemy import func, select
@@ -22,6 +23,7 @@ from airside.api.services import Services
 from airside.clock import Clock, SystemClock
 from airside.config.stores import Stores
 from airside.dataplanes.feed import SnapshotFeed
+from airside.dataplanes.gateway.route_explainer import GatewayRoutes
 from airside.dataplanes.snapshot import RevokedSession
 from airside.engine.durable import DurableQueue
 from airside.ids import Ids
@@ -140,6 +142,7 @@ async def control_plane(settings: ControlSettings) -> AsyncIterator[Services]:
         return [RevokedSession(session_id=one, until=until) for one, until in await sessions.revoked(connection)]
 
     feed = SnapshotFeed(database, stores, signer, settings.variables, revoked, clock)
+    client = httpx2.AsyncClient(trust_env=False)
     engine = DurableQueue(data.engine_database, clock)
     services = Services(
         database=database,
@@ -150,6 +153,7 @@ async def control_plane(settings: ControlSettings) -> AsyncIterator[Services]:
         log=EventLog(clock, ids),
         artifacts=Artifacts(data.artifacts, clock, ids),
         feed=feed,
+        routes=GatewayRoutes(client, feed, clock, data.gateway_token()),
         intake=JournalIntake(clock, ids),
         ledger=Ledger(clock),
         bodies=Bodies(clock),
@@ -171,6 +175,7 @@ async def control_plane(settings: ControlSettings) -> AsyncIterator[Services]:
         ):
             yield services
     finally:
+        await client.aclose()
         await engine.close()
         await database.close()
 

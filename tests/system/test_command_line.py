@@ -258,3 +258,20 @@ def _running_on(place: Path) -> list[str]:
             if str(place / "data") in line:
                 found.append(line)
     return found
+
+
+def test_routes_are_explained_by_the_gateway_without_a_call(server: Up) -> None:
+    listed = server.airside("routes", "list", "--json")
+    assert listed.code == 0, listed.errors
+    model = json.loads(listed.out)[0]["model"]
+    before = server.airside("usage", "--json").out
+    told = server.airside("routes", "explain", model, "--input-tokens", "500", "--header", "x-team:red", "--json").last
+    assert (told["source"], told["step"], told["input_tokens"]) == ("gateway", 0, 500)
+    assert told["candidates"][0]["expected_nanousd"] > 0
+    shown = server.airside("routes", "explain", model)
+    assert "step 1: every call -> this one, ordered" in shown.out
+    assert model in server.airside("routes", "list").out
+    assert "every call" in server.airside("routes", "show", model).out
+    assert server.airside("usage", "--json").out == before
+    assert server.airside("routes", "explain", "nobody").code == 2
+    assert server.airside("routes", "explain", model, "--header", "nonsense").code == 2

@@ -7,7 +7,8 @@ use std::ffi::OsString;
 use airside_metering::cost_of;
 use airside_protocols::{Consumption, EventSplitter, Family, StreamReader, TokenUsage};
 use airside_providers::UsageTap;
-use airside_snapshot::{Compiled, Price, verify_session_token as verify};
+use airside_routing::{Imagined, Known, Unwatched, explain};
+use airside_snapshot::{Compiled, Condition, Price, verify_session_token as verify};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -16,8 +17,8 @@ use pyo3::prelude::*;
 mod airside_gateway {
     #[pymodule_export]
     use super::{
-        check_redaction_pattern, main, price_consumption, price_usage, read_usage, validate_snapshot,
-        verify_session_token, version,
+        check_condition, check_redaction_pattern, explain_route, main, price_consumption, price_usage, read_usage,
+        validate_snapshot, verify_session_token, version,
     };
 }
 
@@ -104,6 +105,23 @@ fn verify_session_token(token: &str, snapshot_json: &str, now: i64) -> PyResult<
         return Err(refused("the session token is refused: revoked"));
     }
     serde_json::to_string(&claims).map_err(refused)
+}
+
+/// Raise `ValueError` with the reason unless this is a condition of a route step.
+#[pyfunction]
+fn check_condition(text: &str) -> PyResult<()> {
+    Condition::new(text)
+        .problem()
+        .map_or(Ok(()), |problem| Err(refused(problem)))
+}
+
+/// What would become of a call, as JSON, by the configuration alone, at `now` (seconds since 1970).
+#[pyfunction]
+fn explain_route(snapshot_json: &str, request_json: &str, now: i64) -> PyResult<String> {
+    let compiled = Compiled::from_json(snapshot_json.as_bytes()).map_err(refused)?;
+    let imagined = Imagined::from_json(request_json.as_bytes()).map_err(refused)?;
+    let unwatched = Unwatched::of(&compiled);
+    explain(&compiled, &imagined, Known::of_nothing(&unwatched, now)).map_err(refused)
 }
 
 /// The gateway's version.

@@ -4,6 +4,7 @@
 
 mod course;
 mod estimate;
+mod explain;
 mod health;
 mod order;
 mod plan;
@@ -13,9 +14,12 @@ mod task;
 
 pub use course::{Course, NextStep, jittered};
 pub use estimate::{estimate_input_tokens, expected_cost, expected_usage};
+pub use explain::{Imagined, ImaginedAgent, Known, NotImaginable, Unwatched, explain, why_in_words};
 pub use health::{Health, HealthNote, Standing};
 pub use order::Lead;
-pub use plan::{Asked, Candidate, Need, Needs, NoTarget, Plan, Readiness, Rule, Skip, Skipped, Surroundings, plan};
+pub use plan::{
+    Asked, Candidate, Need, Needs, NoTarget, Plan, Readiness, Rule, Skip, Skipped, Surroundings, plan, shadow_plan,
+};
 pub use sessions::{AnswerNote, Issuer, Place, RetryAllowance, SESSION_LIFE, SessionKey, SessionMemory, SessionView};
 pub use speed::{Pace, Speeds};
 pub use task::{Signs, TASK_HEADER, Task};

@@ -270,6 +270,33 @@ pub fn plan<'a>(
     })
 }
 
+/// What a copy of a call tries: the shadow of this step of the route, and nothing else.
+#[must_use]
+pub fn shadow_plan<'a>(compiled: &'a Compiled, model: &'a Model, index: usize, key: usize) -> Option<Plan<'a>> {
+    let step = model.route.get(index)?;
+    let target = &step.shadow.as_ref()?.target;
+    let (provider, definition) = provider_of(compiled, target)?;
+    let candidate = Candidate {
+        target,
+        price: compiled.price_of(target)?,
+        provider,
+        family: definition.protocol,
+        key,
+        rank: 0,
+    };
+    Some(Plan {
+        candidates: vec![candidate],
+        skipped: Vec::new(),
+        rule: Rule {
+            index,
+            step,
+            unanswered: Vec::new(),
+        },
+        lead: Lead::Strategy,
+        shadow: None,
+    })
+}
+
 /// The first step that is for this call.
 fn rule_of<'a>(model: &'a Model, asked: &Asked<'_>) -> Result<Rule<'a>, NoTarget> {
     let mut unanswered = Vec::new();

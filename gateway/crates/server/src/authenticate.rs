@@ -62,7 +62,7 @@ fn is_current(principal: &Principal, now_s: i64) -> bool {
 }
 
 /// Who a call is for, and the snapshot it is served from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) principal: Arc<Principal>,
     pub(crate) active: Arc<Active>,

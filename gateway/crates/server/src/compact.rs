@@ -1,5 +1,6 @@
 //! `POST /v1/responses/compact`: passed through where the provider has it, made of an ordinary call where none has.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use airside_protocols::{Address, Family, FrontDoor, compacted, summary_request};
@@ -21,7 +22,7 @@ const LONGEST_ANSWER: usize = 8 << 20;
 ///
 /// Where every provider that was asked says that there is no such thing, or the model is served in other dialects
 /// only, the model is asked for a summary: a second call, with a record of its own.
-pub(crate) async fn compact(worker: &Worker, mut arrived: Arrived) -> Response<AnswerStream> {
+pub(crate) async fn compact(worker: &Arc<Worker>, mut arrived: Arrived) -> Response<AnswerStream> {
     let body = match body_of(worker, &mut arrived).await {
         Ok(body) => body,
         Err(refusal) => {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 
 use airside_journal::Spool;
 use airside_metering::Ledger;
@@ -49,6 +49,8 @@ pub(crate) struct Gateway {
     /// What the control plane shows to ask something of the gateway.
     pub(crate) join_token: Option<JoinToken>,
     pub(crate) notes: Notes,
+    /// Copies of calls under way.
+    pub(crate) shadows: AtomicU64,
     /// Calls under way.
     pub(crate) in_flight: AtomicU64,
     /// Sockets open.
@@ -68,6 +70,8 @@ pub(crate) struct Notes {
     pub(crate) is_leaving: AtomicBool,
     /// No more calls are taken.
     pub(crate) is_draining: AtomicBool,
+    /// Where it listens, once it does.
+    pub(crate) port: AtomicU16,
 }
 
 /// What the parts are that only the start of the process can make.
@@ -109,6 +113,7 @@ impl Gateway {
             wallet: Wallet::default(),
             join_token: parts.join_token,
             notes: Notes::default(),
+            shadows: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             sockets: AtomicU64::new(0),
             transcript_bytes: Arc::default(),

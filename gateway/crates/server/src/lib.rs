@@ -13,6 +13,7 @@ mod compact;
 mod control;
 mod credentials;
 mod entry;
+mod explained;
 mod gateway;
 mod health;
 mod identifiers;

@@ -183,6 +183,7 @@ fn start_with<T>(options: Options, first: impl FnOnce() -> io::Result<T>) -> Res
         Standing::Alone(_) => bind(&options)?,
     };
     let address = doors.tcp.local_addr().map_err(fault("cannot tell the address"))?;
+    gateway.notes.port.store(address.port(), Ordering::Relaxed);
     let stopping = Stopping {
         gently: CancellationToken::new(),
         at_once: CancellationToken::new(),

@@ -15,13 +15,15 @@ use serde_json::json;
 use crate::body::RequestBody;
 use crate::call::{AnswerStream, Arrived, serve};
 use crate::compact::compact;
-use crate::gateway::Worker;
+use crate::explained;
+use crate::gateway::{Gateway, Worker};
 use crate::health;
 use crate::models;
 use crate::reply::{self, Refusal};
 use crate::socket;
 
 const FLUSH_PATH: &str = "/internal/v1/journal/flush";
+const EXPLAIN_PATH: &str = "/internal/v1/routes/explain";
 const LONGEST_FLUSH: Duration = Duration::from_mins(1);
 
 /// Answer one request.
@@ -58,7 +60,7 @@ pub(crate) async fn answer(
     Ok(response)
 }
 
-async fn called(worker: &Worker, arrived: Arrived) -> Response<AnswerStream> {
+async fn called(worker: &Arc<Worker>, arrived: Arrived) -> Response<AnswerStream> {
     match arrived.address.door {
         FrontDoor::Compact => Box::pin(compact(worker, arrived)).await,
         _ => Box::pin(serve(worker, arrived)).await,
@@ -115,8 +117,9 @@ async fn elsewhere(worker: &Worker, head: Parts, body: Incoming) -> Response<Ans
         "/healthz" => reply::json(200, json!({"alive": true}).to_string().into_bytes()),
         "/readyz" => health::readiness(gateway),
         "/metrics" => reply::text(200, "text/plain; version=0.0.4", health::metrics(gateway).into_bytes()),
-        FLUSH_PATH if head.method != Method::POST => wrong_method(family, "POST", &id),
+        FLUSH_PATH | EXPLAIN_PATH if head.method != Method::POST => wrong_method(family, "POST", &id),
         FLUSH_PATH => flush(worker, &head, body, &id).await,
+        EXPLAIN_PATH => explained::answer(gateway, &head, body, &id).await,
         _ if models::is_list(path) => {
             if is_read {
                 models::answer(gateway, &head, family, &id).await
@@ -148,18 +151,7 @@ async fn flush(worker: &Worker, head: &Parts, body: Incoming, id: &str) -> Respo
         timeout_ms: u64,
     }
     let gateway = &worker.gateway;
-    let shown = head
-        .headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "));
-    let is_known = gateway
-        .join_token
-        .as_ref()
-        .zip(shown)
-        .is_some_and(|(token, shown)| is_same(&token.0, shown));
-    if !is_known {
-        let refusal = Refusal::new(401, "unauthenticated", "This takes the gateway's join token.");
+    if let Err(refusal) = check_join_token(gateway, &head.headers) {
         return refusal.into_response(Family::OpenaiChat, id);
     }
     let limited = http_body_util::Limited::new(body, 4096).collect().await;
@@ -170,6 +162,27 @@ async fn flush(worker: &Worker, head: &Parts, body: Incoming, id: &str) -> Respo
     let acknowledged = gateway.flush.wait_for(sequence, patience).await;
     let answer = json!({"flushed": acknowledged >= sequence, "acknowledged": acknowledged, "sequence": sequence});
     reply::json(200, answer.to_string().into_bytes())
+}
+
+/// Only the control plane asks something of the gateway.
+pub(crate) fn check_join_token(gateway: &Gateway, headers: &HeaderMap) -> Result<(), Refusal> {
+    let shown = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
+    let is_known = gateway
+        .join_token
+        .as_ref()
+        .zip(shown)
+        .is_some_and(|(token, shown)| is_same(&token.0, shown));
+    if is_known {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        401,
+        "unauthenticated",
+        "This takes the gateway's join token.",
+    ))
 }
 
 /// Compares in a time that depends on lengths only.

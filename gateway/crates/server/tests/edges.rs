@@ -9,7 +9,10 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     ("snapshot", &["protocols"]),
     ("providers", &["protocols", "snapshot"]),
     ("metering", &["protocols", "snapshot"]),
-    ("routing", &["metering", "protocols", "providers", "snapshot"]),
+    (
+        "routing",
+        &["metering", "protocols", "providers", "snapshot", "translation"],
+    ),
     ("mapping", &[]),
     ("journal", &["mapping", "metering", "protocols"]),
     ("translation", &["protocols"]),
@@ -27,7 +30,15 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     ),
     (
         "python",
-        &["journal", "metering", "protocols", "providers", "server", "snapshot"],
+        &[
+            "journal",
+            "metering",
+            "protocols",
+            "providers",
+            "routing",
+            "server",
+            "snapshot",
+        ],
     ),
 ];
 

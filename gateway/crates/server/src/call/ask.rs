@@ -107,11 +107,7 @@ pub(crate) async fn ask(
         let Some(provider) = active.providers.get(candidate.provider) else {
             break;
         };
-        let is_free = worker
-            .gateway
-            .health
-            .begin(&provider.name, candidate.key, Instant::now());
-        if !is_free && course.has_next() {
+        if course.has_next() && !call.may_begin(&provider.name, candidate.key) {
             call.skip(&Skipped {
                 target: candidate.target,
                 skip: Skip::CoolingDown,

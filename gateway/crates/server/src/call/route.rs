@@ -3,10 +3,10 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Instant;
 
-use airside_protocols::{FrontDoor, Wishes};
+use airside_protocols::Wishes;
 use airside_routing::{
     Asked, Lead, Needs, NoTarget, Pace, Plan, Readiness, Signs, Standing, Surroundings, Task, estimate_input_tokens,
-    plan,
+    plan, why_in_words,
 };
 use airside_snapshot::{Facts, Model, Principal, ProviderIndex, Target};
 use http::HeaderMap;
@@ -72,7 +72,7 @@ pub(crate) fn route<'a>(
         now: Instant::now(),
     };
     let planned = plan(&active.compiled, model, &asked, &world);
-    let mut plan = planned.map_err(|why| refusal(&why, alias, question.door))?;
+    let mut plan = planned.map_err(|why| refusal(&why, alias))?;
     if !question.door.is_billed() {
         plan.candidates.truncate(1);
     }
@@ -231,40 +231,13 @@ fn reason_of(plan: &Plan<'_>) -> String {
 }
 
 /// Why nothing can serve a call, to its caller.
-pub(crate) fn refusal(why: &NoTarget, alias: &str, door: FrontDoor) -> Refusal {
-    match why {
-        NoTarget::NoRule(unanswered) => {
-            let why = unanswered.first().map_or_else(String::new, |(index, why)| {
-                format!(" The condition of step {} gave no answer: {why}.", index + 1)
-            });
-            let message = format!("No step of model '{alias}' is for this call.{why}");
-            Refusal::new(400, "no_route", message)
-        }
-        NoTarget::OtherFamilies(families) => {
-            let served: Vec<&str> = families.iter().map(|family| family.name()).collect();
-            let message = format!(
-                "Model '{alias}' is not served in the {} dialect here, only in: {}.",
-                door.family().name(),
-                served.join(", ")
-            );
-            Refusal::new(400, "wrong_family", message)
-        }
-        NoTarget::Missing(needs) => {
-            let needs: Vec<&str> = needs.iter().map(|need| need.name()).collect();
-            let message = format!(
-                "No target of model '{alias}' can take what this request needs: {}.",
-                needs.join(", ")
-            );
-            Refusal::new(400, "unsupported_by_targets", message)
-        }
-        NoTarget::UnknownPrice => {
-            let message = format!("No target of model '{alias}' has a price, and calls without a price are refused.");
-            Refusal::new(400, "unknown_price", message)
-        }
-        NoTarget::NoCredential => Refusal::new(
-            503,
-            "no_credential",
-            format!("No provider of model '{alias}' has a credential."),
-        ),
-    }
+fn refusal(why: &NoTarget, alias: &str) -> Refusal {
+    let (status, code) = match why {
+        NoTarget::NoRule(_) => (400, "no_route"),
+        NoTarget::OtherFamilies(_) => (400, "wrong_family"),
+        NoTarget::Missing(_) => (400, "unsupported_by_targets"),
+        NoTarget::UnknownPrice => (400, "unknown_price"),
+        NoTarget::NoCredential => (503, "no_credential"),
+    };
+    Refusal::new(status, code, why_in_words(why, alias))
 }

@@ -22,6 +22,7 @@ use super::identity::shortened;
 use super::relay::relay;
 use super::route::route;
 use super::settle::Call;
+use super::shadow;
 use super::stream::AnswerStream;
 use super::told::{announce_cost, tell, tell_cost};
 use crate::active::Active;
@@ -42,7 +43,7 @@ pub(crate) struct Arrived {
 }
 
 /// Serve one call.
-pub(crate) async fn serve(worker: &Worker, mut arrived: Arrived) -> Response<AnswerStream> {
+pub(crate) async fn serve(worker: &Arc<Worker>, mut arrived: Arrived) -> Response<AnswerStream> {
     let family = arrived.address.door.family();
     let caller = match admitted(&worker.gateway, &arrived).await {
         Ok(caller) => caller,
@@ -109,7 +110,12 @@ impl From<Refusal> for Stopped {
     }
 }
 
-async fn prepare(worker: &Worker, call: &mut Call, caller: &Caller, arrived: Arrived) -> Result<Answered, Stopped> {
+async fn prepare(
+    worker: &Arc<Worker>,
+    call: &mut Call,
+    caller: &Caller,
+    arrived: Arrived,
+) -> Result<Answered, Stopped> {
     let active = &caller.active;
     let Arrived {
         address,
@@ -152,6 +158,7 @@ async fn prepare(worker: &Worker, call: &mut Call, caller: &Caller, arrived: Arr
         call.skip(skipped);
     }
     open(worker, call, &bound, &plan)?;
+    shadow::cast(worker, caller, call, &plan, &question);
     ask(worker, call, active, &plan, &question)
         .await
         .map_err(Stopped::Unanswered)
@@ -220,7 +227,8 @@ fn record_bodies(call: &mut Call, active: &Arc<Active>, request: &[u8]) -> Resul
     Ok(())
 }
 
-fn open(worker: &Worker, call: &mut Call, bound: &CallBound, plan: &Plan<'_>) -> Result<(), Refusal> {
+/// Write down that this call is about to be made.
+pub(super) fn open(worker: &Worker, call: &mut Call, bound: &CallBound, plan: &Plan<'_>) -> Result<(), Refusal> {
     let skipped = plan.skipped.iter().map(|skipped| skipped.target);
     let targets = skipped.chain(plan.candidates.iter().map(|candidate| candidate.target));
     call.open(

@@ -257,8 +257,10 @@ impl Call {
             self.record.provider_model = Some(Arc::clone(&attempt.model));
             self.record.timings.connect_us = attempt.connect_us;
             self.record.timings.head_us = attempt.first_byte_us;
-            let health = &self.gateway.health;
-            health.note_success(&attempt.provider, self.key, Instant::now());
+            if !self.record.shadow {
+                let health = &self.gateway.health;
+                health.note_success(&attempt.provider, self.key, Instant::now());
+            }
         }
     }
 

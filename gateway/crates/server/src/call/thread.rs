@@ -100,8 +100,16 @@ impl Call {
         Some(Duration::from_micros(first_us.checked_sub(started_us)?))
     }
 
+    /// False when this candidate is better left to another call, which finds out whether it is back.
+    pub(crate) fn may_begin(&self, provider: &str, key: usize) -> bool {
+        self.record.shadow || self.gateway.health.begin(provider, key, Instant::now())
+    }
+
     /// An attempt failed: tell the health of who was asked.
     pub(crate) fn note_setback(&self, provider: &Arc<str>, failure: &Failure) {
+        if self.record.shadow {
+            return;
+        }
         let wait = match failure.retry {
             Retry::SameTarget { after } => Some(after),
             _ => None,
@@ -113,7 +121,7 @@ impl Call {
 
     /// The call is over: what does that say of who was asked last?
     pub(crate) fn note_end(&self, outcome: Outcome) {
-        let Some(attempt) = self.record.attempts.last() else {
+        let Some(attempt) = self.record.attempts.last().filter(|_| !self.record.shadow) else {
             return;
         };
         match (outcome, attempt.outcome) {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use airside_snapshot::{Compiled, SnapshotProblem};
@@ -78,7 +79,8 @@ pub(crate) async fn follow_control(
     let mut seen = gateway.active().map_or(0, |active| active.compiled.snapshot.version);
     let mut is_away = false;
     loop {
-        let query = format!("after={seen}&wait_s={WAIT_S}&gateway_id={}", gateway.id);
+        let port = gateway.notes.port.load(Ordering::Relaxed);
+        let query = format!("after={seen}&wait_s={WAIT_S}&gateway_id={}&port={port}", gateway.id);
         let polled = tokio::select! {
             () = stop.cancelled() => return,
             polled = client.get(&gateway, PATH, &query, PATIENCE) => polled,

@@ -16,6 +16,7 @@ mod gemini;
 mod money;
 mod place;
 mod provider;
+mod routing;
 mod sockets;
 mod streams;
 mod tls;

@@ -1,0 +1,93 @@
+//! What would become of a call, as people read it.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail by panic")]
+
+use airside_routing::{Imagined, Known, NotImaginable, Unwatched, explain};
+use airside_snapshot::Compiled;
+use serde_json::{Value, json};
+
+fn compiled() -> Compiled {
+    let provider = |name: &str, protocol: &str, kind: &str| json!({"name": name, "protocol": protocol, "base_url": "http://127.0.0.1:1", "credential": {"kind": kind}});
+    let price = json!({"tiers": [{"input_uncached": 1_000_000_000, "cache_read": 100_000_000, "cache_write_5m": 1_000_000_000,
+                                  "cache_write_1h": 1_000_000_000, "output": 2_000_000_000}]});
+    let target = |provider: &str, model: &str| json!({"provider": provider, "model": model, "price": price, "max_output_tokens": 1000});
+    let mut blind = target("a", "blind");
+    blind["capabilities"] = json!({"images": false});
+    let snapshot = json!({
+        "format": 1, "version": 7, "compiled_at": "2026-01-01T00:00:00Z",
+        "providers": [provider("a", "anthropic", "none"), provider("g", "gemini", "none"), provider("x", "anthropic", "bearer")],
+        "models": [{"name": "coder", "route": [
+            {"when": "request.headers['x-team'] == 'red'", "to": [target("a", "red")]},
+            {"when": "request.input_tokens > 180000", "to": [target("g", "long")]},
+            {"to": [blind, target("x", "keyless"), target("a", "sees")]},
+        ]}],
+    });
+    Compiled::from_json(snapshot.to_string().as_bytes()).unwrap()
+}
+
+fn explained(request: &Value) -> Result<Value, NotImaginable> {
+    let compiled = compiled();
+    let unwatched = Unwatched::of(&compiled);
+    let imagined = Imagined::from_json(request.to_string().as_bytes())?;
+    let text = explain(&compiled, &imagined, Known::of_nothing(&unwatched, 1_795_655_825))?;
+    Ok(serde_json::from_str(&text).unwrap())
+}
+
+#[test]
+fn the_rule_the_targets_and_the_reasons_are_told() {
+    let told = explained(&json!({"model": "coder", "input_tokens": 1000, "images": 1, "output_limit": 100})).unwrap();
+    assert_eq!(
+        (&told["step"], &told["lead"], &told["snapshot_version"]),
+        (&json!(2), &json!("strategy"), &json!(7))
+    );
+    assert_eq!(told["steps"][0]["problem"], "there is no 'x-team'");
+    assert_eq!(told["steps"][1]["holds"], false);
+    assert_eq!(
+        told["rejected"],
+        json!([
+            {"provider": "a", "model": "blind", "reason": "no_images"},
+            {"provider": "x", "model": "keyless", "reason": "no_credential"},
+        ])
+    );
+    let candidate = &told["candidates"][0];
+    assert_eq!(
+        (&candidate["model"], &candidate["translated"]),
+        (&json!("sees"), &json!(false))
+    );
+    assert_eq!(candidate["expected_nanousd"], 1_000 * 1_000 + 100 * 2_000);
+    assert!(candidate["bound_nanousd"].as_u64() > candidate["expected_nanousd"].as_u64());
+    assert_eq!(told["health"], Value::Null, "nobody was asked");
+}
+
+#[test]
+fn a_body_tells_what_its_translation_loses() {
+    let words = "word ".repeat(160_000);
+    let body = json!({"model": "coder", "max_tokens": 100, "top_k": 5,
+                      "messages": [{"role": "user", "content": words}]});
+    let told = explained(&json!({"body": body})).unwrap();
+    assert_eq!(told["step"], 1, "its length was estimated");
+    let candidate = &told["candidates"][0];
+    assert_eq!(
+        (&candidate["family"], &candidate["translated"]),
+        (&json!("gemini"), &json!(true))
+    );
+    assert!(
+        candidate["losses"].is_array() && candidate["untranslatable"].is_null(),
+        "{candidate}"
+    );
+}
+
+#[test]
+fn what_cannot_be_imagined_is_said() {
+    for (request, words) in [
+        (json!({}), "needs a model"),
+        (json!({"model": "nope"}), "no model 'nope'"),
+        (json!({"model": "coder", "door": "back"}), "anthropic-messages"),
+        (json!({"model": "coder", "task": "fun"}), "known are main"),
+        (json!({"model": "coder", "body": []}), "not a JSON object"),
+    ] {
+        let problem = explained(&request).unwrap_err().to_string();
+        assert!(problem.contains(words), "{problem}");
+    }
+    let told = explained(&json!({"model": "coder", "door": "gemini-count-tokens"})).unwrap();
+    assert!(told["refusal"].as_str().unwrap().contains("anthropic"));
+}
