@@ -128,7 +128,9 @@ impl BodyStore {
     pub fn oldest(&self, max_bytes: usize) -> io::Result<Vec<(PathBuf, Vec<u8>)>> {
         let (mut found, mut bytes) = (Vec::new(), 0);
         for path in self.files()? {
-            let text = fs::read(&path)?;
+            let Some(text) = unless_gone(fs::read(&path))? else {
+                continue;
+            };
             bytes += text.len();
             if bytes > max_bytes && !found.is_empty() {
                 break;
@@ -143,8 +145,11 @@ impl BodyStore {
     /// # Errors
     /// What the disk says.
     pub fn remove(&self, path: &Path) -> io::Result<()> {
-        let length = fs::metadata(path)?.len();
-        fs::remove_file(path)?;
+        let Some(found) = unless_gone(fs::metadata(path))? else {
+            return Ok(());
+        };
+        let length = found.len();
+        unless_gone(fs::remove_file(path))?;
         let mut taken = self.taken();
         taken.on_disk = taken.on_disk.saturating_sub(length);
         Ok(())
@@ -189,6 +194,14 @@ impl CallBodies {
         object.text("answer_gzip", &packed(&self.answer)?);
         object.close();
         Ok(out)
+    }
+}
+
+/// A gateway that takes over from another delivers from the same directory for a moment: what is gone is delivered.
+fn unless_gone<T>(done: io::Result<T>) -> io::Result<Option<T>> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        done => done.map(Some),
     }
 }
 

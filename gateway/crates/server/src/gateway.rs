@@ -21,6 +21,7 @@ use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::options::JoinToken;
 use crate::recorder::Recorder;
+use crate::spans::Spans;
 use crate::upstream::{Connector, Pool};
 
 /// The state of one gateway process.
@@ -42,6 +43,7 @@ pub(crate) struct Gateway {
     pub(crate) flush: FlushDesk,
     pub(crate) spool: Spool,
     pub(crate) recorder: Recorder,
+    pub(crate) spans: Spans,
     pub(crate) data: PathBuf,
     pub(crate) connector: Connector,
     /// Secrets that change.
@@ -84,6 +86,7 @@ pub(crate) struct Parts {
     pub(crate) flush: FlushDesk,
     pub(crate) spool: Spool,
     pub(crate) recorder: Recorder,
+    pub(crate) spans: Spans,
     pub(crate) data: PathBuf,
     pub(crate) connector: Connector,
     pub(crate) join_token: Option<JoinToken>,
@@ -108,6 +111,7 @@ impl Gateway {
             flush: parts.flush,
             spool: parts.spool,
             recorder: parts.recorder,
+            spans: parts.spans,
             data: parts.data,
             connector: parts.connector,
             wallet: Wallet::default(),

@@ -64,6 +64,8 @@ pub(crate) fn metrics(gateway: &Gateway) -> String {
     }
     let version = active.as_ref().map_or(0, |active| active.compiled.snapshot.version);
     for (name, value) in [
+        ("spans_exported_total", gateway.spans.exported.load(Ordering::Relaxed)),
+        ("spans_dropped_total", gateway.spans.dropped.load(Ordering::Relaxed)),
         ("bodies_kept_total", gateway.recorder.kept.load(Ordering::Relaxed)),
         ("bodies_dropped_total", gateway.recorder.dropped.load(Ordering::Relaxed)),
         ("bodies_bytes", gateway.recorder.store.bytes()),

@@ -61,7 +61,7 @@ impl Identifiers {
     }
 
     /// Fill with random bytes that nobody was given before.
-    fn draw(&self, into: &mut [u8]) {
+    pub(crate) fn draw(&self, into: &mut [u8]) {
         let mut reservoir = self.reservoir.lock().unwrap_or_else(PoisonError::into_inner);
         if reservoir.used + into.len() > RESERVOIR {
             // Without randomness ids would still differ by time; the system's generator does not fail once it is up.

@@ -28,6 +28,7 @@ mod run;
 mod service;
 mod setup;
 mod socket;
+mod spans;
 mod takeover;
 mod upstream;
 mod vault;

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+
 use crate::log::Level;
 
 /// What `--help` prints.
@@ -29,6 +31,8 @@ Options:
   --spool-bytes N         Most bytes of journal kept on disk; calls are refused beyond [1073741824]
   --body-bytes N          Most bytes of bodies kept on disk, where a project records them [268435456]
   --take-over             Take over from the gateway that serves from --data, without a refused or cut call
+  --otlp-endpoint URL     Collector of OpenTelemetry's that gets a span of every call [OTEL_EXPORTER_OTLP_ENDPOINT]
+  --otlp-headers LIST     What it is sent, as name=value,name=value [OTEL_EXPORTER_OTLP_HEADERS]
   --log-level LEVEL       error, warn or info [info]
   --version               Print the version
   -h, --help              Print this
@@ -86,8 +90,27 @@ pub struct Options {
     pub body_bytes: u64,
     /// Take over from the gateway that serves from the same directory, if there is one.
     pub take_over: bool,
+    /// Where spans of calls go.
+    pub collector: Option<Collector>,
     /// What is logged.
     pub log_level: Level,
+}
+
+/// A collector of OpenTelemetry's. Its `Debug` shows no header's value.
+#[derive(Clone)]
+pub struct Collector {
+    /// Its base URL, without `/v1/traces`.
+    pub url: String,
+    /// Sent with every export.
+    pub headers: HeaderMap,
+}
+
+impl std::fmt::Debug for Collector {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Collector")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What the command line asks for.
@@ -115,7 +138,7 @@ pub fn environment(name: &str) -> Option<String> {
 }
 
 /// The names of the options that take a value.
-const VALUED: [&str; 13] = [
+const VALUED: [&str; 15] = [
     "listen",
     "socket",
     "data",
@@ -128,6 +151,8 @@ const VALUED: [&str; 13] = [
     "drain-seconds",
     "spool-bytes",
     "body-bytes",
+    "otlp-endpoint",
+    "otlp-headers",
     "log-level",
 ];
 
@@ -215,8 +240,35 @@ fn build(given: &Given, environment: &impl Fn(&str) -> Option<String>) -> Result
             .unwrap_or(1 << 30)
             .max(1 << 20),
         take_over: given.take_over || take("take-over").is_some(),
+        collector: collector(
+            take("otlp-endpoint").or_else(|| environment("OTEL_EXPORTER_OTLP_ENDPOINT")),
+            take("otlp-headers")
+                .or_else(|| environment("OTEL_EXPORTER_OTLP_HEADERS"))
+                .as_deref(),
+        )?,
         log_level: level(take("log-level").as_deref())?,
     })
+}
+
+/// The headers are written `name=value,name=value`, as OpenTelemetry's own variable has them.
+fn collector(url: Option<String>, headers: Option<&str>) -> Result<Option<Collector>, BadUsage> {
+    let Some(url) = url else { return Ok(None) };
+    airside_providers::Endpoint::parse(&url).map_err(|error| BadUsage(format!("--otlp-endpoint: {error}")))?;
+    let mut parsed = HeaderMap::new();
+    for pair in headers.iter().flat_map(|headers| headers.split(',')) {
+        let header = pair.split_once('=').and_then(|(name, value)| {
+            let name = HeaderName::from_bytes(name.trim().as_bytes()).ok()?;
+            let mut value = HeaderValue::from_str(value.trim()).ok()?;
+            value.set_sensitive(true);
+            Some((name, value))
+        });
+        let (name, value) = header.ok_or_else(|| BadUsage("--otlp-headers: write name=value,name=value".into()))?;
+        parsed.insert(name, value);
+    }
+    Ok(Some(Collector {
+        url: url.trim_end_matches('/').to_owned(),
+        headers: parsed,
+    }))
 }
 
 fn source(control: Option<String>, token_file: Option<String>, file: Option<String>) -> Result<Source, BadUsage> {

@@ -20,6 +20,7 @@ use crate::options::{JoinToken, Options, Source};
 use crate::place::{JOURNAL, Place};
 use crate::recorder::Recorder;
 use crate::run::{StartFault, fault};
+use crate::spans::{Spans, export};
 use crate::upstream::Connector;
 
 /// Put the parts together.
@@ -58,6 +59,11 @@ pub(crate) fn assemble(
         flush: FlushDesk::default(),
         spool,
         recorder,
+        spans: if options.collector.is_some() {
+            Spans::on()
+        } else {
+            Spans::off()
+        },
         data: data.clone(),
         connector,
         join_token,
@@ -79,10 +85,15 @@ pub(crate) fn begin_supply(
         spool: SpoolOptions::of_size(options.spool_bytes),
         client: None,
     };
+    if let Some((collector, calls)) = options.collector.as_ref().zip(gateway.spans.receiver()) {
+        let client = ControlClient::with_headers(&collector.url, collector.headers.clone(), tasks.clone());
+        let client = client.map_err(|problem| StartFault::new(format!("--otlp-endpoint: {problem}")))?;
+        tasks.spawn(export(Arc::clone(gateway), client, calls, stop.clone()));
+    }
     match &options.source {
         Source::Control { url, join_token } => {
             let client = |token: &JoinToken| {
-                let client = ControlClient::new(url, token.clone(), tasks.clone());
+                let client = ControlClient::new(url, token, tasks.clone());
                 client
                     .map(Arc::new)
                     .map_err(|problem| StartFault::new(format!("--control: {problem}")))

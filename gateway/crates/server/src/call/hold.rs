@@ -112,6 +112,7 @@ pub(crate) async fn hold_events(
                 let block = splitter.push(chunk).map_err(|_| Failed::silent(Kind::Garbage))?;
                 if let Some(block) = block {
                     reader.read(&block, |payload| call.usage.read_event(family, payload));
+                    call.note_finish(&block);
                     held.push(block);
                 }
                 let verdict = reader.verdict();
@@ -196,6 +197,7 @@ pub(crate) async fn hold_document(
     let said = said.ok_or(Failed::silent(Kind::Garbage))?;
     call.first_content();
     call.usage.read_answer(call.family, &whole);
+    call.note_finish(&whole);
     call.content_passed(whole.len() as u64);
     call.is_answer_whole = true;
     Ok(Start::Whole(said))

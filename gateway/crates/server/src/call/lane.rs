@@ -110,6 +110,9 @@ impl Lane {
                 if translation.plan.target == Family::Anthropic {
                     headers.insert("anthropic-version", HeaderValue::from_static(ANTHROPIC_VERSION));
                 }
+                if let Some(trace) = caller.get("traceparent") {
+                    headers.insert("traceparent", trace.clone());
+                }
                 headers
             }
         }

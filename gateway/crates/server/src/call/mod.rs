@@ -5,6 +5,7 @@
 mod admit;
 mod array;
 mod ask;
+mod finish;
 mod foreign;
 mod hold;
 mod identity;

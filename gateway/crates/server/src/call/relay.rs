@@ -203,6 +203,7 @@ impl Relay {
                 let Some(block) = block else { return Ok(()) };
                 let (family, call) = (self.call.family, &mut self.call);
                 reader.read(&block, |payload| call.usage.read_event(family, payload));
+                call.note_finish(&block);
                 call.content_passed(reader.content_bytes());
                 let verdict = reader.verdict();
                 if verdict.began {
@@ -230,6 +231,7 @@ impl Relay {
                 if *copied <= MOST_COPIED {
                     let whole = joined(copy);
                     self.call.usage.read_answer(self.call.family, &whole);
+                    self.call.note_finish(&whole);
                     self.call.is_answer_whole = true;
                 }
                 self.call.content_passed(*copied as u64);

@@ -119,10 +119,13 @@ async fn prepare(
     let active = &caller.active;
     let Arrived {
         address,
-        head,
+        mut head,
         mut body,
         ..
     } = arrived;
+    if let Some(trace) = &call.trace {
+        trace.hand_on(&mut head.headers);
+    }
     let door = address.door;
     let (body, fields) = understood(
         call,

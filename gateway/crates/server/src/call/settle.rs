@@ -24,6 +24,7 @@ use crate::gateway::Gateway;
 use crate::log::Level;
 use crate::metrics::Alias;
 use crate::recorder::BodyCopy;
+use crate::spans::Trace;
 
 /// One call under way.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub(crate) struct Call {
     pub(crate) is_answer_whole: bool,
     /// How the alias it asks for is counted.
     pub(crate) alias: Alias,
+    /// Its place in a trace, where spans are wanted.
+    pub(crate) trace: Option<Trace>,
     /// What is kept of its bodies, where its project wants them.
     pub(crate) copy: Option<Box<BodyCopy>>,
     /// The caller takes what is known only at the end of a stream.
@@ -71,6 +74,10 @@ impl Call {
     ) -> Self {
         let now = gateway.clock.now();
         let call_id = gateway.identifiers.new_id("call", now);
+        let trace = gateway
+            .spans
+            .is_on()
+            .then(|| Trace::begin(headers, &gateway.identifiers, now));
         let record = ModelCall {
             snapshot_version,
             session_id: principal.session_id.clone(),
@@ -80,7 +87,10 @@ impl Call {
             deployment_id: principal.deployment_id.clone(),
             key_id: principal.key_id.clone(),
             caller: identity(headers),
-            trace_id: trace_id(headers),
+            trace_id: trace
+                .as_ref()
+                .map(|trace| trace.id.clone())
+                .or_else(|| trace_id(headers)),
             ..ModelCall::accepted(call_id, now.to_string(), principal.project.clone(), door.name())
         };
         gateway.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -94,6 +104,7 @@ impl Call {
             content_bytes: 0,
             is_answer_whole: false,
             alias: Alias::Other,
+            trace,
             copy: None,
             takes_trailers: takes_trailers(headers),
             thread: Thread::default(),
@@ -203,6 +214,7 @@ impl Call {
         self.family = candidate.family;
         self.key = candidate.key;
         self.usage = UsageTap::default();
+        (self.record.finish_reason, self.record.reasoning_tokens) = (None, None);
         self.content_bytes = 0;
     }
 
@@ -336,6 +348,9 @@ impl Call {
             self.record.bodies = Some(become_of_them);
         }
         self.write_record();
+        if let Some(trace) = self.trace.take() {
+            self.gateway.spans.take(&self.record, trace, self.family.name());
+        }
         let metrics = &self.gateway.metrics;
         metrics.count(self.door, &self.record, self.alias);
         metrics.in_flight.fetch_sub(1, Ordering::Relaxed);

@@ -41,13 +41,21 @@ pub(crate) struct ControlClient {
     endpoint: Endpoint,
     origin: Arc<str>,
     host: HeaderValue,
-    token: JoinToken,
+    /// Sent with every request.
+    headers: HeaderMap,
     pool: Arc<Pool>,
     tasks: TaskTracker,
 }
 
 impl ControlClient {
-    pub(crate) fn new(url: &str, token: JoinToken, tasks: TaskTracker) -> Result<Self, String> {
+    pub(crate) fn new(url: &str, token: &JoinToken, tasks: TaskTracker) -> Result<Self, String> {
+        let mut shown = HeaderValue::from_str(&format!("Bearer {}", token.0)).map_err(|error| error.to_string())?;
+        shown.set_sensitive(true);
+        Self::with_headers(url, [(AUTHORIZATION, shown)].into_iter().collect(), tasks)
+    }
+
+    /// One that sends these headers with every request.
+    pub(crate) fn with_headers(url: &str, headers: HeaderMap, tasks: TaskTracker) -> Result<Self, String> {
         let endpoint = Endpoint::parse(url).map_err(|problem| problem.to_string())?;
         let host = HeaderValue::from_str(&endpoint.authority).map_err(|error| error.to_string())?;
         let origin = format!(
@@ -60,7 +68,7 @@ impl ControlClient {
             endpoint,
             origin: origin.into(),
             host,
-            token,
+            headers,
             pool: Arc::default(),
             tasks,
         })
@@ -121,12 +129,8 @@ impl ControlClient {
             connect: CONNECT,
             first_byte: patience,
         };
-        let mut headers = HeaderMap::new();
+        let mut headers = self.headers.clone();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Ok(mut token) = HeaderValue::from_str(&format!("Bearer {}", self.token.0)) {
-            token.set_sensitive(true);
-            headers.insert(AUTHORIZATION, token);
-        }
         let path: Uri = path.parse().map_err(|_| ControlFault::Away)?;
         let way = Way {
             connector: &gateway.connector,

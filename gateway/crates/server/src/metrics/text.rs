@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write as _};
 
 /// Every metric there is: name behind `airside_gateway_`, type, help.
-const CATALOGUE: [(&str, &str, &str); 29] = [
+const CATALOGUE: [(&str, &str, &str); 31] = [
     ("calls_total", "counter", "Calls that ended."),
     (
         "tokens_total",
@@ -103,6 +103,12 @@ const CATALOGUE: [(&str, &str, &str); 29] = [
         "bodies_bytes",
         "gauge",
         "Bodies on disk that the control plane does not have yet.",
+    ),
+    ("spans_exported_total", "counter", "Spans the collector took."),
+    (
+        "spans_dropped_total",
+        "counter",
+        "Spans nobody took: the queue was full, or the collector did not answer.",
     ),
     (
         "series",

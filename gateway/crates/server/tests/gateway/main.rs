@@ -18,6 +18,7 @@ mod place;
 mod provider;
 mod routing;
 mod sockets;
+mod spans;
 mod streams;
 mod tls;
 mod told;

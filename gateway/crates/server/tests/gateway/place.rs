@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use airside_server::options::{Options, Source};
+use airside_server::options::{Collector, Options, Source};
 use airside_server::{Level, Running};
+use http::header::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use crate::caller::{Caller, Reply};
@@ -20,6 +21,7 @@ pub(crate) const KEY: &str = "air_live_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
 pub(crate) struct Place {
     pub(crate) directory: PathBuf,
     running: Option<Running>,
+    collector: Option<Collector>,
 }
 
 /// Providers named a, b, c ... of one protocol, in a chain that serves model `m`; prices of a dollar a million.
@@ -61,6 +63,23 @@ fn vector_sha256() -> String {
 
 impl Place {
     pub(crate) fn new(snapshot: &Value) -> Self {
+        Self::build(snapshot, None)
+    }
+
+    /// One that sends spans to this URL.
+    pub(crate) fn with_collector(snapshot: &Value, url: &str) -> Self {
+        let key = (
+            HeaderName::from_static("x-collector-key"),
+            HeaderValue::from_static("k1"),
+        );
+        let collector = Collector {
+            url: url.to_owned(),
+            headers: [key].into_iter().collect(),
+        };
+        Self::build(snapshot, Some(collector))
+    }
+
+    fn build(snapshot: &Value, collector: Option<Collector>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let name = format!(
             "airside-gateway-{}-{}",
@@ -72,6 +91,7 @@ impl Place {
         let mut place = Self {
             directory,
             running: None,
+            collector,
         };
         place.write_snapshot(snapshot);
         place.start(None);
@@ -97,6 +117,7 @@ impl Place {
             spool_bytes: 64 << 20,
             body_bytes: 1 << 20,
             take_over: false,
+            collector: self.collector.clone(),
             log_level: Level::Error,
         };
         self.running = Some(airside_server::start(options).unwrap());

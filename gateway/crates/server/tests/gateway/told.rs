@@ -47,6 +47,24 @@ fn a_response_says_where_it_came_from_and_what_it_cost() {
 }
 
 #[test]
+fn a_record_says_why_the_model_stopped() {
+    let said = r#"{"type":"message","stop_reason":"max_tokens","content":[],"usage":{"input_tokens":1,"output_tokens":9,"output_tokens_details":{"reasoning_tokens":4}}}"#;
+    let whole = Provider::always(answer(200, "", said));
+    let place = Place::new(&snapshot("anthropic", &[&whole]));
+    assert_eq!(place.post("/v1/messages", REQUEST).status, 200);
+    let record = &place.journal(1)[0];
+    assert_eq!(
+        (&record["finish_reason"], &record["reasoning_tokens"]),
+        (&json!("max_tokens"), &json!(4))
+    );
+    let text = place.caller().get("/metrics", "").text();
+    assert!(
+        text.contains("tokens_total{model=\"m\",provider=\"a\",kind=\"reasoning\"} 4\n"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_refusal_says_who_it_is() {
     let (_provider, place) = one();
     let reply = place.post("/v1/messages", r#"{"model":"unheard of"}"#);
