@@ -197,7 +197,7 @@ async fn attempt(
     question: &Question,
 ) -> Attempted {
     call.begin_attempt(candidate, &provider.name);
-    let lane = Lane::to(call, candidate, question).map_err(Setback::untranslatable)?;
+    let lane = Lane::to(call, active, candidate, question).map_err(Setback::untranslatable)?;
     let destination = Destination {
         endpoint: &provider.endpoint,
         origin: &provider.origin,

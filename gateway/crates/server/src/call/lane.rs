@@ -9,8 +9,9 @@ use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 
 use super::ask::Question;
-use super::foreign::{Readable, readable};
+use super::foreign::{History, Readable, readable};
 use super::settle::Call;
+use crate::active::Active;
 use crate::reply::Refusal;
 
 /// The version of the Messages API that translated requests are written in.
@@ -40,11 +41,20 @@ impl Lane {
     ///
     /// # Errors
     /// 400 when the target's dialect cannot say what is asked.
-    pub(crate) fn to(call: &mut Call, candidate: &Candidate<'_>, question: &Question) -> Result<Self, Refusal> {
+    pub(crate) fn to(
+        call: &mut Call,
+        active: &Active,
+        candidate: &Candidate<'_>,
+        question: &Question,
+    ) -> Result<Self, Refusal> {
         let (family, own) = (candidate.family, question.door.family());
         if question.door.is_spoken_by(family) {
-            let issuers = &call.thread.view.issuers;
-            let readable = readable(own, &candidate.target.provider, issuers, &question.body);
+            let history = History {
+                issuers: &call.thread.view.issuers,
+                compiled: &active.compiled,
+                model: &question.fields.model,
+            };
+            let readable = readable(own, &candidate.target.provider, history, &question.body);
             return Ok(readable.map_or(Self::AsItCame, |mut readable| {
                 call.loses_within(family, std::mem::take(&mut readable.losses));
                 Self::WithoutForeign(Box::new(readable))
