@@ -10,7 +10,7 @@ PYTHON ?= python3
 HARNESSES := codex claude-code opencode
 GATEWAY_SOURCES := $(shell find gateway -path gateway/target -prune -o -type f \( -name '*.rs' -o -name '*.toml' -o -name '*.lock' -o -name '*.pyi' \) -print 2>/dev/null)
 
-.PHONY: help setup system harnesses gateway ui demo test check fmt lint types imports rust contracts conformance lock bench docs clean
+.PHONY: help setup system harnesses gateway ui demo test check fmt lint types imports rust contracts conformance lock bench bench-peers docs clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -76,8 +76,12 @@ conformance: setup  ## Run every client against every family and write the matri
 lock:  ## Lock the Python dependencies anew, by hash and without addresses
 	@tools/lock-python $(VENV)
 
-bench: setup  ## Measure the gateway beside nginx and a direct connection, in one run
+bench: setup  ## Measure the gateway beside nginx, nothing, and the peers that are installed, in one run
+	@cd benches/tools && cargo build --release --quiet
 	@$(BIN)/python benches/run.py $(ARGS)
+
+bench-peers:  ## Install the gateways that `make bench` measures beside ours, as far as they can be had
+	@tools/install-bench-peers $(CACHE)/bench-peers
 
 clean:  ## Remove what was built; data directories are left alone
 	@rm -rf $(VENV) $(CACHE) gateway/target airside/web/static

@@ -7,6 +7,17 @@ use std::io;
 use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+/// What opens the content of a stream, in any dialect.
+pub const FIRST_CONTENT: &str = " some words";
+/// Stands before the moment at which a piece of a stream was sent, in nineteen digits.
+pub const STAMP: &str = "sent@";
+
+/// Nanoseconds since 1970, by the clock that all processes of a machine share.
+pub fn now_ns() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
+
 /// A message's head, and where its body lies in what was read so far.
 #[derive(Debug)]
 pub struct Head {

@@ -6,7 +6,7 @@
 use std::io;
 use std::time::Duration;
 
-use airside_bench_tools::{Head, fill, option, read_head};
+use airside_bench_tools::{FIRST_CONTENT, Head, STAMP, fill, now_ns, option, read_head};
 use memchr::memmem;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -36,7 +36,7 @@ fn main() -> io::Result<()> {
 }
 
 async fn serve(mut stream: TcpStream) -> io::Result<()> {
-    let mut buffer = Vec::with_capacity(256 << 10);
+    let mut buffer = Vec::with_capacity(64 << 10);
     while let Some(head) = read_head(&mut stream, &mut buffer).await? {
         let whole = match head.number("content-length") {
             Some(length) => head.length + length,
@@ -127,11 +127,13 @@ fn start(dialect: Dialect) -> &'static str {
     }
 }
 
+/// Some words and the moment they left, so that whoever receives them can tell how long they took.
 fn delta(dialect: Dialect, number: usize) -> String {
+    let words = format!("{FIRST_CONTENT} {STAMP}{:019}", now_ns());
     match dialect {
-        Dialect::Messages => "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\" some words\"}}\n\n".to_owned(),
-        Dialect::Responses => format!("event: response.output_text.delta\ndata: {{\"type\":\"response.output_text.delta\",\"sequence_number\":{},\"item_id\":\"msg_1\",\"output_index\":0,\"content_index\":0,\"delta\":\" some words\"}}\n\n", number + 1),
-        Dialect::Chat => "data: {\"id\":\"chatcmpl-1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" some words\"},\"finish_reason\":null}]}\n\n".to_owned(),
+        Dialect::Messages => format!("event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\"{words}\"}}}}\n\n"),
+        Dialect::Responses => format!("event: response.output_text.delta\ndata: {{\"type\":\"response.output_text.delta\",\"sequence_number\":{},\"item_id\":\"msg_1\",\"output_index\":0,\"content_index\":0,\"delta\":\"{words}\"}}\n\n", number + 1),
+        Dialect::Chat => format!("data: {{\"id\":\"chatcmpl-1\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{words}\"}},\"finish_reason\":null}}]}}\n\n"),
     }
 }
 

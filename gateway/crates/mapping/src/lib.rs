@@ -1,7 +1,8 @@
 //! A file that is written by copying into memory: no system call, and what was copied outlives the process.
 //!
-//! Not for reading and not for files that change their size. The only crate with `unsafe` in it (docs/decisions/0012);
-//! it hands out no reference to the memory, so nothing that happens to the file can break a promise of the compiler.
+//! Not for reading and not for files that change their size. One of the two crates with `unsafe` in them
+//! (docs/decisions/0012); it hands out no reference to the memory, so nothing that happens to the file can break a
+//! promise of the compiler.
 
 use std::fmt;
 use std::fs::File;

@@ -4,11 +4,9 @@
 //! more than looking at every byte once, sixteen in one instruction, and working on the bits. The method is that of
 //! Langdale and Lemire, "Parsing Gigabytes of JSON per Second" (2019), section 3.1.
 
+use airside_sight::{Look, WIDTH, quickest};
 use memchr::memchr2;
-use wide::u8x16;
 
-/// How many bytes are looked at together.
-const WIDTH: usize = 64;
 const EVEN: u64 = 0x5555_5555_5555_5555;
 
 /// What is known of one block; bit `n` speaks of its byte `n`.
@@ -31,6 +29,7 @@ pub(crate) struct Block {
 pub(crate) struct Blocks<'a> {
     text: &'a [u8],
     at: usize,
+    look: Look,
     /// 1 when the first byte of the next block is escaped.
     escaped: u64,
     /// All ones when the next block begins inside a string.
@@ -40,10 +39,11 @@ pub(crate) struct Blocks<'a> {
 }
 
 impl<'a> Blocks<'a> {
-    pub(crate) const fn new(text: &'a [u8], at: usize) -> Self {
+    pub(crate) fn new(text: &'a [u8], at: usize) -> Self {
         Self {
             text,
             at,
+            look: quickest(),
             escaped: 0,
             inside: 0,
             in_long_text: false,
@@ -88,7 +88,7 @@ impl Iterator for Blocks<'_> {
             &padded
         };
         self.at += WIDTH;
-        let seen = Seen::of(bytes);
+        let seen = (self.look)(bytes);
         self.in_long_text = self.inside != 0 && seen.quotes | seen.backslashes == 0;
         let quotes = seen.quotes & !self.escapes(seen.backslashes);
         let inside = running_parity(quotes) ^ self.inside;
@@ -98,36 +98,9 @@ impl Iterator for Blocks<'_> {
             inside,
             brackets: seen.brackets & !inside,
             stray: seen.backslashes & !inside,
-            marks: seen.marks | seen.backslashes,
+            marks: seen.ts | seen.backslashes,
         };
         Some((base, block))
-    }
-}
-
-#[derive(Default)]
-struct Seen {
-    quotes: u64,
-    backslashes: u64,
-    brackets: u64,
-    marks: u64,
-}
-
-impl Seen {
-    fn of(bytes: &[u8; WIDTH]) -> Self {
-        let mut seen = Self::default();
-        let (quarters, _) = bytes.as_chunks::<16>();
-        for (number, quarter) in quarters.iter().enumerate() {
-            let quarter = u8x16::new(*quarter);
-            // With this bit set `[` and `{` are one character, and so are `]` and `}`.
-            let folded = quarter | u8x16::splat(0x20);
-            let brackets = folded.simd_eq(u8x16::splat(b'{')) | folded.simd_eq(u8x16::splat(b'}'));
-            let place = |found: u8x16| u64::from(found.to_bitmask()) << (16 * number);
-            seen.quotes |= place(quarter.simd_eq(u8x16::splat(b'"')));
-            seen.backslashes |= place(quarter.simd_eq(u8x16::splat(b'\\')));
-            seen.marks |= place(quarter.simd_eq(u8x16::splat(b't')));
-            seen.brackets |= place(brackets);
-        }
-        seen
     }
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Which crates of the workspace each may depend on.
-const ALLOWED: [(&str, &[&str]); 10] = [
-    ("protocols", &[]),
+const ALLOWED: [(&str, &[&str]); 11] = [
+    ("sight", &[]),
+    ("protocols", &["sight"]),
     ("snapshot", &["protocols"]),
     ("providers", &["protocols", "snapshot"]),
     ("metering", &["protocols", "snapshot"]),
