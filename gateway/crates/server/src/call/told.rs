@@ -87,6 +87,11 @@ fn route_of(record: &ModelCall) -> Option<String> {
 
 /// A value that is safe in a header whatever it is made of: visible ASCII and spaces, at most `MOST_BYTES`.
 fn sanitised(text: &str) -> HeaderValue {
+    let text = text.trim();
+    let is_safe = text.len() <= MOST_BYTES && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if let (true, Ok(value)) = (is_safe, HeaderValue::from_str(text)) {
+        return value;
+    }
     let safe = |sign: char| {
         if sign.is_ascii_graphic() || sign == ' ' {
             sign
@@ -94,7 +99,7 @@ fn sanitised(text: &str) -> HeaderValue {
             '?'
         }
     };
-    let text: String = text.trim().chars().take(MOST_BYTES).map(safe).collect();
+    let text: String = text.chars().take(MOST_BYTES).map(safe).collect();
     HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("?"))
 }
 
