@@ -58,6 +58,8 @@ class StoredKey:
     project_id: ProjectId
     agent_id: AgentId
     name: str | None
+    user: str | None
+    team: str | None
     sha256: str
     hint: str
     created_at: datetime
@@ -80,6 +82,8 @@ class Keys:
         *,
         name: str | None,
         expires_at: datetime | None,
+        user: str | None = None,
+        team: str | None = None,
     ) -> tuple[StoredKey, str]:
         """A new key for one agent, and the key itself: shown now and never again."""
         secret = new_key()
@@ -88,6 +92,8 @@ class Keys:
             project_id=project_id,
             agent_id=agent_id,
             name=name,
+            user=user,
+            team=team,
             sha256=sha256_of(secret),
             hint=f"{secret[:12]}...{secret[-4:]}",
             created_at=self._clock.now(),
@@ -100,6 +106,8 @@ class Keys:
                 project_id=project_id,
                 agent_id=agent_id,
                 name=name,
+                user=user,
+                team=team,
                 sha256=stored.sha256,
                 hint=stored.hint,
                 created_at=stored.created_at,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import structlog
 from fastapi import Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,9 +17,12 @@ from airside.errors import NotFound
 from airside.ids import AgentId, GatewayId, SessionId
 from airside.recording.bodies import StoredBodies
 from airside.sessions.tokens import session_cap
-from airside.spending.budgets import Window
-from airside.spending.ledger import Cap, Grant, journal_through, note_gateway
+from airside.spending.budgets import BudgetDefinition, Window
+from airside.spending.caps import as_cap, budget_of
+from airside.spending.ledger import LEASE_LIFE, Cap, Grant, journal_through, note_gateway, take_order
+from airside.spending.scopes import ScopeKind, parse_ledger_scope
 
+logger = structlog.get_logger()
 router = gateway_router("/internal/v1", "gateways")
 
 
@@ -45,7 +49,9 @@ async def next_snapshot(
 async def take_journal(batch: JournalBatch, services: Use) -> JournalReceipt:
     """Store a batch of records for good. The same batch again changes nothing."""
     async with services.database.write() as connection:
-        return await services.intake.take(connection, batch)
+        receipt = await services.intake.take(connection, batch)
+        await _warn(connection, services, batch)
+        return receipt
 
 
 @router.post("/bodies", status_code=204)
@@ -62,50 +68,101 @@ async def take_bodies(batch: BodyBatch, services: Use) -> None:
 
 @router.post("/leases")
 async def grant_leases(asked: LeaseRequests, services: Use) -> Leases:
-    """Give a gateway its share of budgets."""
+    """Give a gateway its slices of budgets, and take back what it is done with."""
     gateway_id = GatewayId(asked.gateway_id)
     async with services.database.write() as connection:
         await note_gateway(connection, services.clock, gateway_id)
-        caps = [(request, await _cap(connection, services, request)) for request in asked.requests]
-        leases = [
-            _lease(request.scope, grant)
-            for request, cap in caps
-            if cap is not None
-            for grant in await services.ledger.grant(connection, gateway_id, request.scope, cap, request.need_nanousd)
-        ]
         through = await journal_through(connection, gateway_id)
-    unknown = [request.scope for request, cap in caps if cap is None]
-    return Leases(journal_through=through, leases=leases, unknown_scopes=unknown)
+        if asked.order is not None:
+            newest = await take_order(connection, gateway_id, asked.order)
+            if newest > asked.order:
+                return Leases(journal_through=through, order=newest, leases=[])
+        if asked.begins_after is not None and through >= asked.begins_after:
+            await services.ledger.begin_afresh(connection, gateway_id)
+        leases: list[Lease] = []
+        unknown: list[str] = []
+        for request in asked.requests:
+            for back in request.returns:
+                await services.ledger.give_back(
+                    connection,
+                    gateway_id,
+                    request.scope,
+                    back.window_start,
+                    was=back.from_nanousd,
+                    now=back.to_nanousd,
+                )
+            if request.returns:
+                continue
+            cap = await _cap(connection, services, request)
+            if cap is None:
+                unknown.append(request.scope)
+                continue
+            grants = await services.ledger.grant(connection, gateway_id, request.scope, cap, request.need_nanousd)
+            leases += [_lease(services, request.scope, grant) for grant in grants]
+    return Leases(journal_through=through, order=asked.order or 0, leases=leases, unknown_scopes=unknown)
 
 
 def _url_of(host: str, port: int) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _lease(scope: str, grant: Grant) -> Lease:
+def _lease(services: Services, scope: str, grant: Grant) -> Lease:
     return Lease(
         scope=scope,
         window_start=grant.bounds.start,
         window_end=grant.bounds.end,
         granted_nanousd=grant.granted_nanousd,
         settled_nanousd=grant.settled_nanousd,
+        others_settled_nanousd=grant.others_settled_nanousd,
         exhausted=grant.exhausted,
+        expires_at=int((services.clock.now() + LEASE_LIFE).timestamp()),
     )
 
 
 async def _cap(connection: AsyncConnection, services: Services, request: LeaseRequest) -> Cap | None:
     """What limits a scope; None if nothing does."""
-    kind, _, scope_id = request.scope.partition(":")
+    parsed = parse_ledger_scope(request.scope)
+    if parsed is None or parsed[0] is not ScopeKind.SESSION:
+        definition = await _budget(connection, services, request.scope)
+        return as_cap(definition) if definition else None
     try:
-        if kind == "session":
-            session = await services.sessions.get(connection, SessionId(scope_id))
-            limit = await session_cap(connection, services.stores, session)
-            return None if limit is None else Cap(limit, Window.TOTAL, "UTC")
-        agent = await services.stores.agents.get(connection, AgentId(scope_id))
+        session = await services.sessions.get(connection, SessionId(parsed[1]))
     except NotFound:
         return None
-    budgets = await services.stores.budgets.list(connection, agent.project_id)
-    budget = budgets.get(f"agent:{agent.name}")
-    if budget is None:
+    limit = await session_cap(connection, services.stores, session)
+    return None if limit is None else Cap(limit, Window.TOTAL, "UTC")
+
+
+async def _budget(connection: AsyncConnection, services: Services, scope: str) -> BudgetDefinition | None:
+    """The budget behind a scope of the ledger; None if there is none, or if it is a session's own."""
+    parsed = parse_ledger_scope(scope)
+    if parsed is None:
         return None
-    return Cap(budget.definition.limit_nanousd, budget.definition.window, budget.definition.timezone)
+    kind, scope_id, window = parsed
+    name: str | None = None if kind is ScopeKind.PROJECT else scope_id
+    if kind is ScopeKind.AGENT:
+        try:
+            name = (await services.stores.agents.get(connection, AgentId(scope_id))).name
+        except NotFound:
+            return None
+    project = await services.stores.projects.only(connection)
+    return budget_of(await services.stores.budgets.list(connection, project.project_id), kind, name, window)
+
+
+async def _warn(connection: AsyncConnection, services: Services, batch: JournalBatch) -> None:
+    """Say of every budget that a batch was charged to, once a window, that it has passed its warning level."""
+    touched = {(charge.scope, charge.window_start) for record in batch.records for charge in record.charges}
+    for scope, window_start in sorted(touched):
+        definition = await _budget(connection, services, scope)
+        level = definition.warn_at_nanousd if definition else None
+        if definition is None or level is None:
+            continue
+        spent = await services.ledger.warn_once(connection, scope, window_start, level)
+        if spent is not None:
+            logger.warning(
+                "budget warned",
+                budget=definition.key,
+                scope=scope,
+                spent_nanousd=spent,
+                limit_nanousd=definition.limit_nanousd,
+            )

@@ -17,12 +17,17 @@ from airside.ids import AgentId, KeyId
 router = admin_router("/v1/keys", "keys")
 
 
+PartyName = Annotated[str, Field(pattern=r"^[^/\s*]{1,100}$")]
+
+
 class KeyFields(BaseModel):
     """What a new key is made with."""
 
     model_config = ConfigDict(extra="forbid")
     agent: Annotated[str, Field(description="Name or id of the agent it acts for.")]
     name: Annotated[str, Field(max_length=200)] | None = None
+    user: PartyName | None = Field(default=None, description="Whose budgets and rate limits its calls count against.")
+    team: PartyName | None = Field(default=None, description="The same for a team.")
     expires_in_days: Annotated[float, Field(gt=0, le=3650)] | None = None
 
 
@@ -33,6 +38,8 @@ class KeyResource(BaseModel):
     id: str
     agent_id: str
     name: str | None
+    user: str | None = None
+    team: str | None = None
     hint: str
     created_at: datetime
     expires_at: datetime | None
@@ -57,6 +64,8 @@ def _fields(key: StoredKey) -> dict[str, object]:
         "id": key.key_id,
         "agent_id": key.agent_id,
         "name": key.name,
+        "user": key.user,
+        "team": key.team,
         "hint": key.hint,
         "created_at": key.created_at,
         "expires_at": key.expires_at,
@@ -80,6 +89,8 @@ async def create_key(body: KeyFields, services: Use) -> NewKey:
             project.project_id,
             AgentId(agent.agent_id),
             name=body.name,
+            user=body.user,
+            team=body.team,
             expires_at=services.clock.now() + lifetime if lifetime else None,
         )
     snapshot = await services.feed.refresh()

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from airside import __version__
-from airside.cli import agents, calls, config, harness, keys, processes, routes, run, sessions, up, usage
+from airside.cli import agents, budgets, calls, config, harness, keys, processes, routes, run, sessions, up, usage
 from airside.cli.demo.command import demo
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app.command(rich_help_panel=_SETUP)(config.apply)
 app.command(rich_help_panel=_SETUP)(config.export)
 app.add_typer(agents.app, name="agents", rich_help_panel=_SETUP)
 app.add_typer(routes.app, name="routes", rich_help_panel=_SETUP)
+app.add_typer(budgets.app, name="budgets", rich_help_panel=_SETUP)
 app.add_typer(keys.app, name="keys", rich_help_panel=_SETUP)
 app.add_typer(harness.app, name="harness", rich_help_panel=_SETUP)
 

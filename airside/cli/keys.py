@@ -18,13 +18,16 @@ app = typer.Typer(help="Keys for calling the gateway in an agent's name.", no_ar
 def create(
     agent: Annotated[str, typer.Option(help="Name or id of the agent the key acts for.")],
     name: Annotated[str | None, typer.Option(help="What the key is for.")] = None,
+    user: Annotated[str | None, typer.Option(help="Whose budgets its calls count against.")] = None,
+    team: Annotated[str | None, typer.Option(help="The team whose budgets they count against.")] = None,
     expires_in_days: Annotated[float | None, typer.Option(help="When it stops working by itself.")] = None,
     data: DataDirectoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a key. It is shown this once."""
     with reported(as_json=as_json), connected(data) as api:
-        made = api.post("/v1/keys", {"agent": agent, "name": name, "expires_in_days": expires_in_days})
+        fields = {"agent": agent, "name": name, "user": user, "team": team, "expires_in_days": expires_in_days}
+        made = api.post("/v1/keys", fields)
     if as_json:
         show_json(made)
         return

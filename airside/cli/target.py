@@ -80,6 +80,14 @@ class Api:
         """The JSON that posting a body gives."""
         return self._send("POST", path, json=body if body is not None else {}).json()
 
+    def put(self, path: str, body: Any) -> Any:
+        """The JSON that putting a body gives."""
+        return self._send("PUT", path, json=body).json()
+
+    def delete(self, path: str) -> Any:
+        """The JSON that deleting gives."""
+        return self._send("DELETE", path).json()
+
     def download(self, path: str) -> bytes:
         """The bytes at a path."""
         return self._send("GET", path).content

@@ -9,6 +9,7 @@ from airside.config.plan import Current
 from airside.config.stores import RECORDING_SETTING, UNKNOWN_PRICE_SETTING
 from airside.recording.definitions import RecordingDefinition
 from airside.routing.definitions import ModelDefinition, ProviderDefinition, UnknownPriceDefinition
+from airside.spending.rate_limits import RateLimitDefinition
 
 
 def export_file(current: Current) -> str:
@@ -28,6 +29,7 @@ def export_file(current: Current) -> str:
         environments={name: kept.definition for name, kept in sorted(current.environments.items())},
         agents={name: kept.definition for name, kept in sorted(current.agents.items())},
         budgets=[kept.definition for kept in current.budgets.values()],
+        rate_limits=[RateLimitDefinition.model_validate(kept.definition) for kept in current.rate_limits.values()],
     )
     plain = content.model_dump(mode="json", exclude_defaults=True)
     return yaml.safe_dump({"project": content.project, **plain}, sort_keys=False, allow_unicode=True, width=120)

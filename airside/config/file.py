@@ -22,6 +22,8 @@ from airside.routing.definitions import (
 )
 from airside.routing.prices import is_price_list
 from airside.spending.budgets import BudgetDefinition
+from airside.spending.rate_limits import RateLimitDefinition
+from airside.spending.scopes import ANY, ScopeKind, split_scope
 
 
 class AirsideFile(Definition):
@@ -35,6 +37,7 @@ class AirsideFile(Definition):
     environments: dict[Name, EnvironmentDefinition] = Field(default_factory=dict)
     agents: dict[Name, AgentDefinition] = Field(default_factory=dict)
     budgets: list[BudgetDefinition] = Field(default_factory=list)
+    rate_limits: list[RateLimitDefinition] = Field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,7 @@ def check_references(parsed: ParsedFile, known: Known) -> None:
         *_check_models(parsed, known),
         *_check_agents(parsed, known),
         *_check_budgets(parsed, known),
+        *_check_rate_limits(parsed, known),
     ]
     if problems:
         raise refuse(problems)
@@ -181,13 +185,46 @@ def _check_budgets(parsed: ParsedFile, known: Known) -> Iterator[ConfigProblem]:
     seen: set[str] = set()
     for index, budget in enumerate(parsed.content.budgets):
         path = ("budgets", index, "scope")
-        if budget.scope in seen:
-            yield parsed.source.problem(path, f"{budget.scope!r} has a second budget; one scope has one cap")
-        seen.add(budget.scope)
-        name = budget.agent_name
-        if name is not None and name not in known.agents:
+        if budget.key in seen:
             yield parsed.source.problem(
-                path,
-                f"a budget limits agent {name!r}, which is not defined",
-                _known_names(name, known.agents, "agents") or "Define it under `agents:`.",
+                path, f"{budget.scope!r} has a second budget in the same window; give it another `window`"
             )
+        seen.add(budget.key)
+        yield from _check_scope(parsed, path, budget.scope, "a budget limits", known)
+        if budget.downgrade_to is not None and budget.downgrade_to not in known.models:
+            yield parsed.source.problem(
+                ("budgets", index, "downgrade_to"),
+                f"a budget downgrades to model {budget.downgrade_to!r}, which is not defined",
+                _known_names(budget.downgrade_to, known.models, "models") or "Define it under `models:`.",
+            )
+
+
+def _check_rate_limits(parsed: ParsedFile, known: Known) -> Iterator[ConfigProblem]:
+    seen: set[str] = set()
+    for index, limit in enumerate(parsed.content.rate_limits):
+        path = ("rate_limits", index, "scope")
+        if limit.key in seen:
+            yield parsed.source.problem(path, f"{limit.scope!r} has a second rate limit per {limit.window}")
+        seen.add(limit.key)
+        yield from _check_scope(parsed, path, limit.scope, "a rate limit is on", known)
+
+
+def _check_scope(
+    parsed: ParsedFile, path: tuple[str | int, ...], scope: str, what: str, known: Known
+) -> Iterator[ConfigProblem]:
+    """Check that what a scope names exists, where it is something that this file defines."""
+    kind, name = split_scope(scope)
+    defined: Mapping[ScopeKind, tuple[str, Iterable[str]]] = {
+        ScopeKind.AGENT: ("agents", known.agents),
+        ScopeKind.MODEL: ("models", known.models),
+        ScopeKind.PROVIDER: ("providers", known.providers),
+    }
+    if kind not in defined or name is None or name == ANY:
+        return
+    nouns, names = defined[kind]
+    if name not in names:
+        yield parsed.source.problem(
+            path,
+            f"{what} {kind} {name!r}, which is not defined",
+            _known_names(name, names, nouns) or f"Define it under `{nouns}:`.",
+        )

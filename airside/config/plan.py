@@ -36,6 +36,7 @@ class Kind(StrEnum):
     ENVIRONMENT = "environment"
     AGENT = "agent"
     BUDGET = "budget"
+    RATE_LIMIT = "rate_limit"
 
 
 class Action(StrEnum):
@@ -89,6 +90,7 @@ class Current:
     environments: Mapping[str, Environment]
     agents: Mapping[str, Agent]
     budgets: Mapping[str, StoredBudget]
+    rate_limits: Mapping[str, StoredDefinition]
 
     @property
     def state(self) -> State:
@@ -102,6 +104,7 @@ class Current:
             },
             Kind.AGENT: {name: Entry(as_json(kept.definition), kept.origin) for name, kept in self.agents.items()},
             Kind.BUDGET: {name: Entry(as_json(kept.definition), kept.origin) for name, kept in self.budgets.items()},
+            Kind.RATE_LIMIT: {name: Entry(kept.definition, kept.origin) for name, kept in self.rate_limits.items()},
         }
 
     def known_with(self, content: AirsideFile) -> Known:
@@ -147,6 +150,7 @@ async def read_current(connection: AsyncConnection, stores: Stores, project: Pro
         environments={e.name: e for e in reversed(await stores.environments.list(connection, project_id))},
         agents={a.name: a for a in reversed(await stores.agents.list(connection, project_id))},
         budgets=await stores.budgets.list(connection, project_id),
+        rate_limits=await stores.rate_limits.list(connection, project_id),
     )
 
 
@@ -158,7 +162,8 @@ def desired_state(content: AirsideFile) -> Mapping[Kind, Mapping[str, JsonObject
         Kind.SETTING: _settings(content),
         Kind.ENVIRONMENT: {name: as_json(definition) for name, definition in content.environments.items()},
         Kind.AGENT: {name: as_json(definition) for name, definition in content.agents.items()},
-        Kind.BUDGET: {budget.scope: as_json(budget) for budget in content.budgets},
+        Kind.BUDGET: {budget.key: as_json(budget) for budget in content.budgets},
+        Kind.RATE_LIMIT: {limit.key: as_json(limit) for limit in content.rate_limits},
     }
 
 
@@ -226,10 +231,13 @@ async def _put(
             await _put_agent(connection, stores, current, name, content.agents[name])
         case Kind.BUDGET:
             await stores.budgets.put(connection, project_id, _budget_of(content, name), "file")
+        case Kind.RATE_LIMIT:
+            limit = next(limit for limit in content.rate_limits if limit.key == name)
+            await stores.rate_limits.put(connection, project_id, name, as_json(limit), "file")
 
 
-def _budget_of(content: AirsideFile, scope: str) -> BudgetDefinition:
-    return next(budget for budget in content.budgets if budget.scope == scope)
+def _budget_of(content: AirsideFile, key: str) -> BudgetDefinition:
+    return next(budget for budget in content.budgets if budget.key == key)
 
 
 async def _put_environment(
@@ -269,3 +277,5 @@ async def _remove(connection: AsyncConnection, stores: Stores, current: Current,
             await stores.agents.archive(connection, current.agents[name].agent_id)
         case Kind.BUDGET:
             await stores.budgets.remove(connection, project_id, name)
+        case Kind.RATE_LIMIT:
+            await stores.rate_limits.remove(connection, project_id, name)

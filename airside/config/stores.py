@@ -27,4 +27,5 @@ class Stores:
         self.environments = Environments(clock, ids)
         self.agents = Agents(clock, ids)
         self.budgets = Budgets(clock, ids)
+        self.rate_limits = Definitions(tables.rate_limits, clock)
         self.keys = Keys(clock, ids)

@@ -30,9 +30,9 @@ from airside.dataplanes.snapshot import (
     Price,
     Provider,
     ProviderKey,
+    RateLimit,
     Recording,
     RevokedSession,
-    ScopeKind,
     SecretSource,
     SessionTokenKey,
     Share,
@@ -59,6 +59,8 @@ from airside.routing.definitions import (
 from airside.routing.prices import ModelPrices, context_window, published, written
 from airside.routing.vendors import PRICE_LISTS, PRICE_LISTS_BY_PROTOCOL, priced_name
 from airside.spending.budgets import StoredBudget
+from airside.spending.rate_limits import RateLimitDefinition
+from airside.spending.scopes import ANY, ScopeKind, split_scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Sources:
     agents: Sequence[Agent]
     keys: Sequence[StoredKey]
     budgets: Sequence[StoredBudget]
+    rate_limits: Sequence[RateLimitDefinition]
     revoked: Sequence[RevokedSession]
     unknown_price: UnknownPriceDefinition
     recordings: Mapping[ProjectId, RecordingDefinition]
@@ -101,6 +104,7 @@ def compile_snapshot(sources: Sources, version: int, at: datetime, environment: 
             for project, definition in sorted(sources.recordings.items())
             if definition.bodies is not BodyPolicy.OFF
         ],
+        rate_limits=_rate_limits(sources),
     )
 
 
@@ -126,6 +130,8 @@ def _keys(sources: Sources, at: datetime) -> list[Key]:
             project=key.project_id,
             agent_id=key.agent_id,
             agent_name=agents[key.agent_id].name,
+            user=key.user,
+            team=key.team,
             models=None,
             expires_at=key.expires_at,
         )
@@ -244,17 +250,49 @@ def _unknown_price(definition: UnknownPriceDefinition) -> UnknownPrice:
     return UnknownPrice(policy=definition.policy, ceiling=ceiling)
 
 
+def _scope_id(scope: str, agents: Mapping[str, Agent]) -> tuple[ScopeKind, str] | None:
+    """A scope as the snapshot names it; None for an agent that there is not."""
+    kind, name = split_scope(scope)
+    if kind is ScopeKind.AGENT and name is not None and name != ANY:
+        return (kind, agents[name].agent_id) if name in agents else None
+    # Of projects there is one, so each of them is it.
+    return (kind, name or ANY)
+
+
+def _agents_by_name(sources: Sources) -> Mapping[str, Agent]:
+    return {agent.name: agent for agent in reversed(sources.agents)}
+
+
 def _budgets(sources: Sources) -> list[Budget]:
-    by_name = {agent.name: agent for agent in reversed(sources.agents)}
+    agents = _agents_by_name(sources)
     return [
         Budget(
             budget_id=budget.budget_id,
-            scope=ScopeKind.AGENT,
-            scope_id=by_name[name].agent_id,
+            scope=found[0],
+            scope_id=found[1],
             limit_nanousd=budget.definition.limit_nanousd,
             window=budget.definition.window,
+            warn_at_nanousd=budget.definition.warn_at_nanousd,
             on_limit=OnLimit(budget.definition.on_limit),
+            downgrade_to=budget.definition.downgrade_to if budget.definition.downgrade_to in sources.models else None,
         )
         for budget in sources.budgets
-        if (name := budget.definition.agent_name) is not None and name in by_name
+        if budget.definition.kind is not ScopeKind.SESSION
+        and (found := _scope_id(budget.definition.scope, agents)) is not None
+    ]
+
+
+def _rate_limits(sources: Sources) -> list[RateLimit]:
+    agents = _agents_by_name(sources)
+    return [
+        RateLimit(
+            scope=found[0],
+            scope_id=found[1],
+            window=limit.window,
+            requests=limit.requests,
+            tokens=limit.tokens,
+            concurrent=limit.concurrent,
+        )
+        for limit in sources.rate_limits
+        if (found := _scope_id(limit.scope, agents)) is not None
     ]

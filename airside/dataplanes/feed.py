@@ -19,6 +19,7 @@ from airside.ids import GatewayId, ProjectId
 from airside.recording.definitions import RecordingDefinition
 from airside.routing.definitions import ModelDefinition, ProviderDefinition, UnknownPriceDefinition
 from airside.spending.budgets import StoredBudget
+from airside.spending.rate_limits import RateLimitDefinition
 from airside.storage.database import Database
 from airside.storage.tables import snapshots
 
@@ -81,6 +82,7 @@ class SnapshotFeed:
         models: dict[str, ModelDefinition] = {}
         agents: list[Agent] = []
         budgets: list[StoredBudget] = []
+        rate_limits: list[RateLimitDefinition] = []
         unknown_price = UnknownPriceDefinition()
         recordings: dict[ProjectId, RecordingDefinition] = {}
         for project in await stores.projects.list(connection):
@@ -97,12 +99,15 @@ class SnapshotFeed:
                 recordings[project_id] = RecordingDefinition.model_validate(recording)
             agents += await stores.agents.list(connection, project_id)
             budgets += (await stores.budgets.list(connection, project_id)).values()
+            limits = await stores.rate_limits.list(connection, project_id)
+            rate_limits += [RateLimitDefinition.model_validate(kept.definition) for kept in limits.values()]
         return Sources(
             providers=providers,
             models=models,
             agents=agents,
             keys=await stores.keys.list(connection),
             budgets=budgets,
+            rate_limits=rate_limits,
             revoked=await self.revoked(connection),
             unknown_price=unknown_price,
             recordings=recordings,

@@ -71,7 +71,7 @@ class Attempt(Contract):
 class Charge(Contract):
     """The part of a call's cost that counts against one budget."""
 
-    scope: str = Field(description="`agent:<id>` or `session:<id>`.")
+    scope: str = Field(description="Kind and id, and the window unless it is the total: `agent:<id>/day`.")
     window_start: int = Field(description="Seconds since 1970; 0 for `total`.")
     nanousd: int
 
@@ -206,3 +206,4 @@ class JournalReceipt(Contract):
     """Its answer: everything up to and including this sequence is stored for good."""
 
     acknowledged: int
+    gateways: int = Field(default=1, description="How many gateways are up, this one included: they share rate limits.")

@@ -18,6 +18,7 @@ from airside.routing.prices import ServiceTierPrices, TierPrices, ToolFees
 from airside.routing.protocols import ProviderProtocol
 from airside.routing.vendors import Vendor
 from airside.spending.budgets import Window
+from airside.spending.scopes import ScopeKind
 
 SNAPSHOT_FORMAT: Literal[1] = 1
 
@@ -209,6 +210,8 @@ class Key(Contract):
     project: str
     agent_id: str | None = None
     agent_name: str | None = None
+    user: str | None = None
+    team: str | None = None
     models: list[str] | None = Field(default=None, description="Aliases it may call; None: every model here.")
     expires_at: datetime | None = None
 
@@ -227,29 +230,38 @@ class RevokedSession(Contract):
     until: datetime = Field(description="When its last token expires by itself and this line may go.")
 
 
-class ScopeKind(StrEnum):
-    """What a budget limits."""
-
-    AGENT = "agent"
-    SESSION = "session"
-
-
 class OnLimit(StrEnum):
-    """What happens to the caller when a budget cannot cover a call. The answer is 402 either way."""
+    """What happens to the caller when a budget cannot cover a call. The answer is 402 unless a downgrade is covered."""
 
     PARK = "park"
     REFUSE = "refuse"
+    DOWNGRADE = "downgrade"
 
 
 class Budget(Contract):
-    """A hard cap. `scope_id` is an agent id; a session's own cap travels in its token instead (see `SessionClaims`)."""
+    """A hard cap. `scope_id` is the id of a project or agent, or a name; a session's own cap travels in its token
+    instead (see `SessionClaims`).
+    """
 
     budget_id: str
     scope: ScopeKind
-    scope_id: str
+    scope_id: str = Field(description="`*` for each of its kind that has no budget of its own.")
     limit_nanousd: int = Field(ge=0)
     window: Window = Field(description="The control plane computes its bounds and sends them with a lease.")
+    warn_at_nanousd: int | None = None
     on_limit: OnLimit = OnLimit.PARK
+    downgrade_to: str | None = Field(default=None, description="The alias that serves instead.")
+
+
+class RateLimit(Contract):
+    """How fast a scope may call; each gateway keeps its share of it. None: not limited."""
+
+    scope: ScopeKind
+    scope_id: str = Field(description="`*` for each of its kind that has no limit of its own.")
+    window: Literal["minute", "hour", "day"]
+    requests: int | None = None
+    tokens: int | None = None
+    concurrent: int | None = None
 
 
 class UnknownPrice(Contract):
@@ -306,6 +318,7 @@ class Snapshot(Contract):
     models: list[Model] = Field(default_factory=list)
     unknown_price: UnknownPrice = UnknownPrice(policy="refuse")
     budgets: list[Budget] = Field(default_factory=list)
+    rate_limits: list[RateLimit] = Field(default_factory=list)
     limits: Limits = Limits()
     recordings: list[Recording] = Field(default_factory=list, description="Projects that want bodies recorded.")
 
@@ -324,6 +337,7 @@ class SessionClaims(Contract):
     agent_name: str
     agent_version: int
     team: str | None = None
+    user: str | None = None
     project: str
     harness: str
     models: list[str] = Field(description="Aliases this session may call.")

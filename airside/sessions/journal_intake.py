@@ -18,7 +18,7 @@ from airside.events import JsonObject, JsonValue
 from airside.ids import GatewayId, Ids, SessionId
 from airside.sessions.log import EventLog
 from airside.sessions.model_calls import newest_position
-from airside.spending.ledger import Ledger, advance_journal, journal_through, note_gateway
+from airside.spending.ledger import Ledger, advance_journal, journal_through, live_gateways, note_gateway
 from airside.storage.tables import model_calls, sessions
 
 logger = structlog.get_logger()
@@ -54,7 +54,7 @@ class JournalIntake:
             await self._store(connection, gateway_id, record, position)
             through = record.sequence
         await advance_journal(connection, gateway_id, through)
-        return JournalReceipt(acknowledged=through)
+        return JournalReceipt(acknowledged=through, gateways=await live_gateways(connection, self._clock))
 
     async def _store(
         self, connection: AsyncConnection, gateway_id: GatewayId, record: ModelCall, position: int

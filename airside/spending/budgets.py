@@ -1,4 +1,4 @@
-"""Budgets: hard caps on what an agent, or each session, may spend in a window of time."""
+"""Budgets: hard caps on what a scope (project, team, user, agent, session, model ...) may spend in a window of time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from airside.clock import Clock
 from airside.ids import BudgetId, Ids, ProjectId
-from airside.routing.definitions import Definition
+from airside.routing.definitions import Definition, Name
+from airside.spending.scopes import Scope, ScopeKind, split_scope
 from airside.storage.definitions import Origin
 from airside.storage.tables import budgets
 
@@ -37,13 +38,19 @@ class Window(StrEnum):
 
 
 class BudgetDefinition(Definition):
-    """A cap. `scope` is `agent:NAME`, or `session` for each session by itself over its whole life."""
+    """A cap on one scope in one kind of window."""
 
-    scope: Annotated[str, Field(pattern=r"^(session|agent:.+)$")]
+    scope: Scope
     limit_usd: Annotated[Decimal, Field(ge=0, le=1_000_000_000)]
     window: Window = Window.TOTAL
-    timezone: str = "UTC"
-    on_limit: Literal["park", "refuse"] = "park"
+    timezone: str = Field(default="UTC", description="IANA zone in which days, weeks and months begin.")
+    warn_at: Annotated[str, Field(pattern=r"^(100|[1-9]?[0-9])%$")] | None = Field(
+        default=None, description="From this part of the limit on, such as 80%, callers are warned."
+    )
+    on_limit: Literal["park", "refuse", "downgrade"] = "park"
+    downgrade_to: Name | None = Field(
+        default=None, description="With `on_limit: downgrade`: the model that serves what this budget cannot cover."
+    )
 
     @field_validator("timezone")
     @classmethod
@@ -58,12 +65,37 @@ class BudgetDefinition(Definition):
     def _sessions_have_no_window(self) -> BudgetDefinition:
         if self.scope == SESSION_SCOPE and self.window is not Window.TOTAL:
             raise ValueError("a session's budget is for its whole life: leave out `window` or write `window: total`")
+        if self.scope == SESSION_SCOPE and (self.warn_at is not None or self.on_limit == "downgrade"):
+            raise ValueError("a session's budget parks the session; it has no `warn_at` and no `downgrade_to`")
+        return self
+
+    @model_validator(mode="after")
+    def _a_downgrade_has_a_target(self) -> BudgetDefinition:
+        if (self.on_limit == "downgrade") != (self.downgrade_to is not None):
+            raise ValueError("`on_limit: downgrade` and `downgrade_to: MODEL` go together")
+        if self.downgrade_to is not None and self.scope == f"model:{self.downgrade_to}":
+            raise ValueError("a model's budget cannot downgrade to the same model")
         return self
 
     @property
-    def agent_name(self) -> str | None:
-        """The agent it limits; None for a budget of sessions."""
-        return self.scope.removeprefix("agent:") if self.scope.startswith("agent:") else None
+    def key(self) -> str:
+        """What tells it from the other budgets of a project: its scope, and its window unless that is the total."""
+        return self.scope if self.window is Window.TOTAL else f"{self.scope}/{self.window}"
+
+    @property
+    def kind(self) -> ScopeKind:
+        """What it limits."""
+        return split_scope(self.scope)[0]
+
+    @property
+    def name(self) -> str | None:
+        """Which one of its kind; None for `project` and `session`."""
+        return split_scope(self.scope)[1]
+
+    @property
+    def warn_at_nanousd(self) -> int | None:
+        """The amount from which callers are warned."""
+        return None if self.warn_at is None else self.limit_nanousd * int(self.warn_at.removesuffix("%")) // 100
 
     @property
     def limit_nanousd(self) -> int:
@@ -124,30 +156,31 @@ class StoredBudget:
 
 
 class Budgets:
-    """The budgets of all projects; one per scope."""
+    """The budgets of all projects; one per scope and window."""
 
     def __init__(self, clock: Clock, ids: Ids) -> None:
         self._clock = clock
         self._ids = ids
 
     async def list(self, connection: AsyncConnection, project_id: ProjectId) -> Mapping[str, StoredBudget]:
-        """By scope, in order of scope."""
+        """By key, in order of it."""
         query = select(budgets).where(budgets.c.project_id == project_id).order_by(budgets.c.scope)
-        return {
-            row.scope: StoredBudget(BudgetId(row.id), BudgetDefinition.model_validate(row.definition), row.origin)
-            for row in await connection.execute(query)
-        }
+        rows = (await connection.execute(query)).all()
+        stored = (
+            StoredBudget(BudgetId(row.id), BudgetDefinition.model_validate(row.definition), row.origin) for row in rows
+        )
+        return {budget.definition.key: budget for budget in stored}
 
     async def put(
         self, connection: AsyncConnection, project_id: ProjectId, definition: BudgetDefinition, origin: Origin
     ) -> None:
-        """Make it so; what was spent under an earlier definition of the scope still counts."""
+        """Make it so; what was spent under an earlier definition of the same scope and window still counts."""
         now = self._clock.now()
         content = definition.model_dump(mode="json")
         statement = insert(budgets).values(
             id=self._ids.budget(),
             project_id=project_id,
-            scope=definition.scope,
+            scope=definition.key,
             definition=content,
             origin=origin,
             created_at=now,
@@ -160,6 +193,6 @@ class Budgets:
             )
         )
 
-    async def remove(self, connection: AsyncConnection, project_id: ProjectId, scope: str) -> None:
+    async def remove(self, connection: AsyncConnection, project_id: ProjectId, key: str) -> None:
         """Lift the cap, whether there was one or not."""
-        await connection.execute(delete(budgets).where(budgets.c.project_id == project_id, budgets.c.scope == scope))
+        await connection.execute(delete(budgets).where(budgets.c.project_id == project_id, budgets.c.scope == key))

@@ -143,6 +143,16 @@ budgets = Table(
     UniqueConstraint("project_id", "scope", name="uq_budgets_project_scope"),
 )
 
+rate_limits = Table(
+    "rate_limits",
+    metadata,
+    Column("project_id", ForeignKey("projects.id"), primary_key=True),
+    Column("name", String(300), primary_key=True),
+    Column("definition", JSON, nullable=False),
+    _origin(),
+    *_stamps(),
+)
+
 settings = Table(
     "settings",
     metadata,
@@ -160,6 +170,8 @@ keys = Table(
     Column("project_id", ForeignKey("projects.id"), nullable=False),
     Column("agent_id", ForeignKey("agents.id"), nullable=False),
     Column("name", String(200)),
+    Column("user", String(100)),
+    Column("team", String(100)),
     Column("sha256", String(64), nullable=False, unique=True),
     Column("hint", String(40), nullable=False),
     Column("expires_at", Moment),
@@ -272,6 +284,7 @@ gateways = Table(
     Column("last_seen_at", Moment, nullable=False),
     Column("journal_through", BigInteger, nullable=False),
     Column("snapshot_version", BigInteger, nullable=False),
+    Column("lease_order", BigInteger, nullable=False, server_default="0"),  # of its newest lease request
 )
 
 model_calls = Table(
@@ -327,6 +340,15 @@ budget_ledger = Table(
     Column("gateway_id", ForeignKey("gateways.id"), primary_key=True),
     Column("granted_nanousd", BigInteger, nullable=False),
     Column("settled_nanousd", BigInteger, nullable=False),
+)
+
+budget_warnings = Table(
+    "budget_warnings",
+    metadata,
+    Column("scope", String(300), primary_key=True),
+    Column("window_start", BigInteger, primary_key=True),
+    Column("spent_nanousd", BigInteger, nullable=False),
+    Column("warned_at", Moment, nullable=False),
 )
 
 snapshots = Table(

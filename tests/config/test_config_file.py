@@ -66,6 +66,13 @@ def test_an_empty_file_asks_for_nothing() -> None:
         (("to: [anthropic/", "to: [antropic/"), "airside.yaml:7: model 'coder' goes to antropic/claude-opus-5-5"),
         (("agent:nightly-fixer", "agent:nobody"), "airside.yaml:21: a budget limits agent 'nobody'"),
         (("window: day", "window: fortnight"), "airside.yaml:21: budgets.0.window: "),
+        (("agent:nightly-fixer", "model:codr"), "airside.yaml:21: a budget limits model 'codr'"),
+        (("agent:nightly-fixer", "provider:antropic"), "airside.yaml:21: a budget limits provider 'antropic'"),
+        (("on_limit: park", "on_limit: downgrade"), "airside.yaml:21: budgets.0: `on_limit: downgrade` and `downgrade"),
+        (
+            ("on_limit: park", "on_limit: downgrade, downgrade_to: smal"),
+            "airside.yaml:21: a budget downgrades to model 'smal'",
+        ),
         (("bash: allow", "bash: ask"), "airside.yaml:19: agents.nightly-fixer.tools.builtin: nobody can be asked"),
         (("allow: []", "allow: [example.com]"), "airside.yaml:11: environments.sandboxed.network: sandboxes have no"),
         (("to: [anthropic/claude-opus-5-5]", "to: [claude-opus-5-5]"), "airside.yaml:8: models.coder.route.0.to: "),
@@ -74,6 +81,16 @@ def test_an_empty_file_asks_for_nothing() -> None:
 )
 def test_a_mistake_is_named_with_its_line(change: tuple[str, str], expected: str) -> None:
     assert expected in problems(GOOD.replace(*change))
+
+
+def test_limits_of_one_scope_differ_by_their_window() -> None:
+    second = '  - {scope: "agent:nightly-fixer", limit_usd: 50, window: month}\n'
+    check(parse_file(GOOD + second, "airside.yaml"))
+    assert "has a second budget in the same window" in problems(GOOD + second.replace("month", "day"))
+    limits = GOOD + 'rate_limits:\n  - {scope: "team:core", requests: 60}\n  - {scope: "user:*", concurrent: 2}\n'
+    check(parse_file(limits, "airside.yaml"))
+    assert "airside.yaml:23: a rate limit is on agent 'nobody'" in problems(limits.replace("team:core", "agent:nobody"))
+    assert "a rate limit needs at least one of" in problems(limits.replace(", requests: 60", ""))
 
 
 def test_a_near_miss_is_suggested() -> None:

@@ -21,6 +21,8 @@ agents:
   fixer: {harness: claude-code, model: coder, environment: sandboxed}
 budgets:
   - {scope: "agent:fixer", limit_usd: 5}
+rate_limits:
+  - {scope: "agent:fixer", requests: 60}
 """
 
 

@@ -45,6 +45,13 @@ def test_a_limit_is_never_more_than_was_written() -> None:
     assert BudgetDefinition(scope="agent:a", limit_usd=5).limit_nanousd == 5_000_000_000
 
 
+def test_a_budget_is_known_by_its_scope_and_window() -> None:
+    budget = BudgetDefinition(scope="team:core", limit_usd=10, window="month", warn_at="80%")
+    assert (budget.key, budget.kind, budget.name) == ("team:core/month", "team", "core")
+    assert budget.warn_at_nanousd == 8_000_000_000
+    assert BudgetDefinition(scope="project", limit_usd=1).key == "project"
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -54,6 +61,12 @@ def test_a_limit_is_never_more_than_was_written() -> None:
         {"scope": "agent:a", "limit_usd": "NaN"},
         {"scope": "agent:a", "limit_usd": 1, "timezone": "Mars/Olympus"},
         {"scope": "session", "limit_usd": 1, "window": "day"},
+        {"scope": "session", "limit_usd": 1, "warn_at": "80%"},
+        {"scope": "team:a/b", "limit_usd": 1},
+        {"scope": "project:x", "limit_usd": 1},
+        {"scope": "team:a", "limit_usd": 1, "warn_at": "80"},
+        {"scope": "team:a", "limit_usd": 1, "downgrade_to": "small"},
+        {"scope": "model:small", "limit_usd": 1, "on_limit": "downgrade", "downgrade_to": "small"},
     ],
 )
 def test_a_budget_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:

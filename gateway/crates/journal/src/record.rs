@@ -315,6 +315,13 @@ pub(crate) struct StoredCharges {
 pub struct JournalReceipt {
     /// The last one stored.
     pub acknowledged: u64,
+    /// How many gateways are up, this one included: they share rate limits.
+    #[serde(default = "one")]
+    pub gateways: u64,
+}
+
+const fn one() -> u64 {
+    1
 }
 
 #[cfg(test)]

@@ -22,15 +22,15 @@ const USES_PER_SERVER_TOOL: u64 = 10;
 /// English, code and JSON have three to four bytes a token; the guess leans to the dear side.
 const BYTES_PER_TOKEN: u64 = 3;
 
-/// The most input tokens a request can be.
+/// The most input tokens a request can be. Its own text is at most `text_tokens`: its bytes, or what is known better.
 #[must_use]
-pub fn input_bound(body_bytes: u64, fields: &RequestFields, target: &Target) -> u64 {
+pub fn input_bound(text_tokens: u64, fields: &RequestFields, target: &Target) -> u64 {
     let stored = if fields.continues_stored_state {
         STORED_STATE_TOKENS
     } else {
         0
     };
-    let bound = body_bytes
+    let bound = text_tokens
         .saturating_add(PREAMBLE_TOKENS)
         .saturating_add(fields.images.saturating_mul(TOKENS_PER_IMAGE))
         .saturating_add(fields.documents.saturating_mul(TOKENS_PER_DOCUMENT))
@@ -68,8 +68,8 @@ pub struct CallBound {
 impl CallBound {
     /// The bound of this request at this target and price.
     #[must_use]
-    pub fn of(body_bytes: u64, fields: &RequestFields, target: &Target, price: &Price) -> Self {
-        let input_tokens = input_bound(body_bytes, fields, target);
+    pub fn of(text_tokens: u64, fields: &RequestFields, target: &Target, price: &Price) -> Self {
+        let input_tokens = input_bound(text_tokens, fields, target);
         let output = fields
             .output_limit
             .unwrap_or_else(|| target.max_output_tokens.saturating_mul(fields.choices));

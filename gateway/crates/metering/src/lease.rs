@@ -4,13 +4,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::window::Window;
 
-/// One scope this gateway wants to spend in.
+/// Part of a lease that goes back: from what it was to what is kept, both cumulative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct LeaseReturn {
+    /// Seconds since 1970; 0 for a budget without windows.
+    pub window_start: i64,
+    /// What was granted; the return counts only if that is still so.
+    pub from_nanousd: u64,
+    /// What is settled or held, and stays.
+    pub to_nanousd: u64,
+}
+
+/// One scope this gateway wants to spend in, or no longer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LeaseRequest {
-    /// `agent:<id>` or `session:<id>`.
+    /// Such as `agent:<id>/day`; see `Charge`.
     pub scope: String,
     /// What the call at hand needs beyond what is granted; 0 when renewing ahead.
     pub need_nanousd: u64,
+    /// What goes back. A request with returns asks for nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub returns: Vec<LeaseReturn>,
 }
 
 /// Body of `POST /internal/v1/leases`.
@@ -18,14 +32,20 @@ pub struct LeaseRequest {
 pub struct LeaseRequests {
     /// Who asks.
     pub gateway_id: String,
+    /// Rises with each request of this gateway: one that arrives late is not acted on.
+    pub order: u64,
+    /// In the first request of a process: the last record of those before it. Whatever they were granted beyond what
+    /// they settled goes back, once the journal is stored up to there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begins_after: Option<u64>,
     /// For what.
     pub requests: Vec<LeaseRequest>,
 }
 
 /// What this gateway may spend of one scope in one window.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Lease {
-    /// `agent:<id>` or `session:<id>`.
+    /// As it was asked for.
     pub scope: String,
     /// Seconds since 1970; 0 for a budget without windows.
     pub window_start: i64,
@@ -35,8 +55,14 @@ pub struct Lease {
     pub granted_nanousd: u64,
     /// Of that, already in the control plane's books.
     pub settled_nanousd: u64,
+    /// What other gateways have settled in this window.
+    #[serde(default)]
+    pub others_settled_nanousd: u64,
     /// The cap itself leaves no more.
     pub exhausted: bool,
+    /// From this second on nothing new may be reserved from it until it is renewed.
+    #[serde(default)]
+    pub expires_at: Option<i64>,
 }
 
 impl Lease {
@@ -55,6 +81,9 @@ impl Lease {
 pub struct Leases {
     /// `settled_nanousd` includes this gateway's records up to here.
     pub journal_through: u64,
+    /// The order of the newest request that was acted on. Higher than that of the request: it came too late.
+    #[serde(default)]
+    pub order: u64,
     /// For each scope the running window and, where one follows, the next.
     pub leases: Vec<Lease>,
     /// No budget limits these.

@@ -8,18 +8,29 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::lease::{Lease, Leases};
+use crate::lease::{Lease, LeaseReturn, Leases};
 use crate::window::Window;
 
 /// The part of a call's cost that counts against one budget.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charge {
-    /// `agent:<id>` or `session:<id>`.
+    /// Kind and id of the scope, and the window unless it is the total: `agent:<id>/day`, `session:<id>`.
     pub scope: Arc<str>,
     /// Seconds since 1970; 0 for a budget without windows.
     pub window_start: i64,
     /// How much.
     pub nanousd: u64,
+}
+
+/// What a call wants to set aside in one scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Which, as `Charge` spells it.
+    pub scope: Arc<str>,
+    /// How much.
+    pub nanousd: u64,
+    /// In a budget of one provider: which. It is charged only if that provider answers.
+    pub provider: Option<Arc<str>>,
 }
 
 /// A charge of a journal record that an earlier process left behind.
@@ -31,28 +42,45 @@ pub struct CarriedCharge {
     pub charge: Charge,
 }
 
+#[derive(Debug)]
+struct HeldPart {
+    part: Part,
+    window: Window,
+}
+
+impl HeldPart {
+    /// What this part is charged for a cost. Where nobody knows who answered, every provider that may have.
+    fn charge(&self, nanousd: u64, answered_by: Option<&str>) -> u64 {
+        match (&self.part.provider, answered_by) {
+            (Some(provider), Some(answered_by)) if &**provider != answered_by => 0,
+            (Some(_), None) => nanousd.min(self.part.nanousd),
+            _ => nanousd,
+        }
+    }
+}
+
 /// Room set aside for one call. It must come back through `settle`.
 #[derive(Debug, Default)]
 #[must_use = "a hold that is not settled blocks its budget"]
 pub struct Hold {
+    parts: Vec<HeldPart>,
     nanousd: u64,
-    parts: Vec<(Arc<str>, Window)>,
 }
 
 impl Hold {
-    /// How much is set aside, in each scope.
+    /// The most that is set aside in any scope.
     #[must_use]
     pub const fn nanousd(&self) -> u64 {
         self.nanousd
     }
 
-    /// What each scope would be charged for this cost.
+    /// What each scope would be charged for this cost, if this provider answered.
     #[must_use]
-    pub fn charges(&self, nanousd: u64) -> Vec<Charge> {
-        let charge = |(scope, window): &(Arc<str>, Window)| Charge {
-            scope: Arc::clone(scope),
-            window_start: window.start,
-            nanousd,
+    pub fn charges(&self, nanousd: u64, answered_by: Option<&str>) -> Vec<Charge> {
+        let charge = |held: &HeldPart| Charge {
+            scope: Arc::clone(&held.part.scope),
+            window_start: held.window.start,
+            nanousd: held.charge(nanousd, answered_by),
         };
         self.parts.iter().map(charge).collect()
     }
@@ -65,6 +93,8 @@ pub struct Reserved {
     pub hold: Hold,
     /// Scopes whose lease should be renewed ahead of need.
     pub running_dry: Vec<Arc<str>>,
+    /// The least that was left in any scope before.
+    pub least_left_nanousd: u64,
 }
 
 /// Why a hold was not entered. Nothing was changed.
@@ -90,20 +120,49 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// The scope that has no room.
+    #[must_use]
+    pub const fn scope(&self) -> &Arc<str> {
+        match self {
+            Self::NoLease { scope } | Self::TooLittle { scope, .. } => scope,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Account {
     window: Window,
     granted: u64,
     settled: u64,
     held: u64,
+    /// What other gateways had settled when the lease was given.
+    others_settled: u64,
     exhausted: bool,
+    expires_at: Option<i64>,
+    /// Somebody was told that little is left.
+    warned: bool,
     /// False once the control plane no longer names this window: only its holds still run out.
     current: bool,
 }
 
 impl Account {
     fn left(&self) -> u64 {
-        self.granted.saturating_sub(self.settled).saturating_sub(self.held)
+        self.granted.saturating_sub(self.used())
+    }
+
+    /// What cannot be given back.
+    fn used(&self) -> u64 {
+        self.settled.saturating_add(self.held)
+    }
+
+    /// True if a call of this moment counts here.
+    fn is_for(&self, now_s: i64) -> bool {
+        self.current && self.window.holds(now_s)
+    }
+
+    fn is_expired(&self, now_s: i64) -> bool {
+        self.expires_at.is_some_and(|at| at <= now_s)
     }
 }
 
@@ -134,62 +193,108 @@ impl Ledger {
         self.scopes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Set aside this much in every window of every scope, or in none.
+    /// Set aside every part, in every window of its scope, or none.
     ///
     /// # Errors
-    /// The first scope that cannot cover it.
-    pub fn reserve(&self, scopes: &[Arc<str>], nanousd: u64, now_s: i64) -> Result<Reserved, Refusal> {
+    /// The scopes that cannot cover theirs; nothing was entered.
+    pub fn reserve(&self, parts: Vec<Part>, now_s: i64) -> Result<Reserved, Vec<Refusal>> {
         let mut reserved = Reserved {
-            hold: Hold {
-                nanousd,
-                parts: Vec::new(),
-            },
+            hold: Hold::default(),
             running_dry: Vec::new(),
+            least_left_nanousd: u64::MAX,
         };
-        if scopes.is_empty() {
+        if parts.is_empty() {
             return Ok(reserved);
         }
         let mut books = self.books();
-        for scope in scopes {
-            check(&books, scope, nanousd, now_s)?;
+        let refusals: Vec<Refusal> = parts.iter().filter_map(|part| check(&books, part, now_s)).collect();
+        if !refusals.is_empty() {
+            return Err(refusals);
         }
-        for scope in scopes {
-            let Some(entry) = books.get_mut(scope) else { continue };
+        for part in parts {
+            reserved.hold.nanousd = reserved.hold.nanousd.max(part.nanousd);
+            let Some(entry) = books.get_mut(&part.scope) else {
+                continue;
+            };
             entry.last_used_s = now_s;
-            for account in entry
-                .accounts
-                .iter_mut()
-                .filter(|account| account.current && account.window.holds(now_s))
-            {
-                account.held = account.held.saturating_add(nanousd);
-                reserved.hold.parts.push((Arc::clone(scope), account.window));
-                if !account.exhausted && account.left() < nanousd.saturating_mul(2) {
-                    reserved.running_dry.push(Arc::clone(scope));
+            for account in entry.accounts.iter_mut().filter(|account| account.is_for(now_s)) {
+                reserved.least_left_nanousd = reserved.least_left_nanousd.min(account.left());
+                account.held = account.held.saturating_add(part.nanousd);
+                if !account.exhausted && account.left() < part.nanousd.saturating_mul(2) {
+                    reserved.running_dry.push(Arc::clone(&part.scope));
                 }
+                reserved.hold.parts.push(HeldPart {
+                    part: part.clone(),
+                    window: account.window,
+                });
             }
         }
         Ok(reserved)
     }
 
-    /// Give a hold back and charge what the call did cost.
+    /// Give a hold back and charge what the call did cost, and where it cost it.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "a hold is settled once: it is gone afterwards"
     )]
-    pub fn settle(&self, hold: Hold, cost_nanousd: u64) -> Vec<Charge> {
-        let charges = hold.charges(cost_nanousd);
+    pub fn settle(&self, hold: Hold, cost_nanousd: u64, answered_by: Option<&str>) -> Vec<Charge> {
+        let charges = hold.charges(cost_nanousd, answered_by);
         if hold.parts.is_empty() {
             return charges;
         }
         let mut books = self.books();
-        for (scope, window) in &hold.parts {
-            let Some(entry) = books.get_mut(scope) else { continue };
-            if let Some(account) = entry.accounts.iter_mut().find(|account| account.window == *window) {
-                account.held = account.held.saturating_sub(hold.nanousd);
-                account.settled = account.settled.saturating_add(cost_nanousd);
+        for held in &hold.parts {
+            let Some(entry) = books.get_mut(&held.part.scope) else {
+                continue;
+            };
+            if let Some(account) = entry.accounts.iter_mut().find(|account| account.window == held.window) {
+                account.held = account.held.saturating_sub(held.part.nanousd);
+                account.settled = account.settled.saturating_add(held.charge(cost_nanousd, answered_by));
             }
         }
         charges
+    }
+
+    /// What all gateways have settled in a scope as far as is known here, if that reaches a level for the first time
+    /// in its window.
+    pub fn warn_once(&self, scope: &str, level_nanousd: u64, now_s: i64) -> Option<u64> {
+        let mut books = self.books();
+        let accounts = &mut books.get_mut(scope)?.accounts;
+        let account = accounts.iter_mut().find(|account| account.is_for(now_s))?;
+        let spent = account.settled.saturating_add(account.others_settled);
+        if spent < level_nanousd || account.warned {
+            return None;
+        }
+        account.warned = true;
+        Some(spent)
+    }
+
+    /// Give back what is granted and not used in a scope, to be told to the control plane.
+    pub fn give_back(&self, scope: &str) -> Vec<LeaseReturn> {
+        let mut books = self.books();
+        let accounts = books.get_mut(scope).into_iter().flat_map(|scope| &mut scope.accounts);
+        let mut returns = Vec::new();
+        for account in accounts.filter(|account| account.granted > account.used()) {
+            returns.push(LeaseReturn {
+                window_start: account.window.start,
+                from_nanousd: account.granted,
+                to_nanousd: account.used(),
+            });
+            account.granted = account.used();
+            // There is more to be had, by asking.
+            account.exhausted = false;
+        }
+        returns
+    }
+
+    /// Scopes with something to give back that nobody reserved in since this moment.
+    #[must_use]
+    pub fn idle_since(&self, before_s: i64) -> Vec<Arc<str>> {
+        let books = self.books();
+        let idle = books.iter().filter(|(_, scope)| {
+            scope.last_used_s < before_s && scope.accounts.iter().any(|account| account.granted > account.used())
+        });
+        idle.map(|(name, _)| Arc::clone(name)).collect()
     }
 
     /// Take in the control plane's answer. A lease replaces what was granted before; what this process settled stays
@@ -237,8 +342,8 @@ impl Ledger {
                 window_start: window.start,
                 window_end: window.end,
                 granted_nanousd: *limit_nanousd,
-                settled_nanousd: 0,
                 exhausted: true,
+                ..Lease::default()
             };
             enter(&mut books, &lease, settled(*window), now_s);
         }
@@ -279,39 +384,32 @@ impl Ledger {
             .get(scope)
             .map(|scope| scope.accounts.as_slice())
             .unwrap_or_default();
-        let present = accounts
-            .iter()
-            .filter(|account| account.current && account.window.holds(now_s));
+        let present = accounts.iter().filter(|account| account.is_for(now_s));
         present
             .map(|account| (account.granted, account.settled, account.held))
             .collect()
     }
 }
 
-fn check(books: &HashMap<Arc<str>, Scope>, scope: &Arc<str>, nanousd: u64, now_s: i64) -> Result<(), Refusal> {
+fn check(books: &HashMap<Arc<str>, Scope>, part: &Part, now_s: i64) -> Option<Refusal> {
     let accounts = books
-        .get(scope)
+        .get(&part.scope)
         .map(|entry| entry.accounts.as_slice())
         .unwrap_or_default();
-    let mut present = accounts
-        .iter()
-        .filter(|account| account.current && account.window.holds(now_s))
-        .peekable();
-    if present.peek().is_none() {
-        return Err(Refusal::NoLease {
-            scope: Arc::clone(scope),
+    let mut present = accounts.iter().filter(|account| account.is_for(now_s)).peekable();
+    if present.peek().is_none_or(|account| account.is_expired(now_s)) {
+        return Some(Refusal::NoLease {
+            scope: Arc::clone(&part.scope),
         });
     }
-    match present.find(|account| account.left() < nanousd) {
-        None => Ok(()),
-        Some(account) => Err(Refusal::TooLittle {
-            scope: Arc::clone(scope),
-            missing_nanousd: nanousd - account.left(),
-            left_nanousd: account.left(),
-            granted_nanousd: account.granted,
-            exhausted: account.exhausted,
-        }),
-    }
+    let account = present.find(|account| account.left() < part.nanousd)?;
+    Some(Refusal::TooLittle {
+        scope: Arc::clone(&part.scope),
+        missing_nanousd: part.nanousd - account.left(),
+        left_nanousd: account.left(),
+        granted_nanousd: account.granted,
+        exhausted: account.exhausted,
+    })
 }
 
 fn enter(books: &mut HashMap<Arc<str>, Scope>, lease: &Lease, settled: u64, now_s: i64) {
@@ -324,7 +422,9 @@ fn enter(books: &mut HashMap<Arc<str>, Scope>, lease: &Lease, settled: u64, now_
     match entry.accounts.iter_mut().find(|account| account.window == window) {
         Some(account) => {
             account.granted = lease.granted_nanousd;
+            account.others_settled = lease.others_settled_nanousd;
             account.exhausted = lease.exhausted;
+            account.expires_at = lease.expires_at;
             account.current = true;
         }
         None => entry.accounts.push(Account {
@@ -332,7 +432,10 @@ fn enter(books: &mut HashMap<Arc<str>, Scope>, lease: &Lease, settled: u64, now_
             granted: lease.granted_nanousd,
             settled,
             held: 0,
+            others_settled: lease.others_settled_nanousd,
             exhausted: lease.exhausted,
+            expires_at: lease.expires_at,
+            warned: false,
             current: true,
         }),
     }
@@ -350,7 +453,7 @@ mod tests {
             window_end: window.end,
             granted_nanousd: granted,
             settled_nanousd: settled,
-            exhausted: false,
+            ..Lease::default()
         }
     }
 
@@ -359,6 +462,7 @@ mod tests {
         ledger.grant(
             &Leases {
                 journal_through: 0,
+                order: 0,
                 leases,
                 unknown_scopes: Vec::new(),
             },
@@ -367,8 +471,13 @@ mod tests {
         ledger
     }
 
-    fn scopes(names: &[&str]) -> Vec<Arc<str>> {
-        names.iter().map(|name| Arc::from(*name)).collect()
+    fn parts(scopes: &[&str], nanousd: u64) -> Vec<Part> {
+        let part = |scope: &&str| Part {
+            scope: Arc::from(*scope),
+            nanousd,
+            provider: scope.strip_prefix("provider:").map(Arc::from),
+        };
+        scopes.iter().map(part).collect()
     }
 
     #[test]
@@ -377,19 +486,19 @@ mod tests {
             lease("agent:a", 100, 0, Window::TOTAL),
             lease("session:s", 10, 0, Window::TOTAL),
         ]);
-        let refused = ledger.reserve(&scopes(&["agent:a", "session:s"]), 11, 0).unwrap_err();
+        let refused = ledger.reserve(parts(&["agent:a", "session:s"], 11), 0).unwrap_err();
         assert!(matches!(
-            refused,
-            Refusal::TooLittle {
+            refused[..],
+            [Refusal::TooLittle {
                 missing_nanousd: 1,
                 left_nanousd: 10,
                 ..
-            }
+            }]
         ));
         assert_eq!(ledger.position("agent:a", 0), [(100, 0, 0)]);
-        let reserved = ledger.reserve(&scopes(&["agent:a", "session:s"]), 10, 0).unwrap();
+        let reserved = ledger.reserve(parts(&["agent:a", "session:s"], 10), 0).unwrap();
         assert_eq!(ledger.position("session:s", 0), [(10, 0, 10)]);
-        let charges = ledger.settle(reserved.hold, 4);
+        let charges = ledger.settle(reserved.hold, 4, Some("p"));
         assert_eq!(charges.len(), 2);
         assert_eq!(ledger.position("session:s", 0), [(10, 4, 0)]);
     }
@@ -401,19 +510,10 @@ mod tests {
             end: Some(100),
         };
         let ledger = ledger(vec![lease("agent:a", 5, 0, day)]);
-        let of = scopes(&["agent:a"]);
-        assert!(matches!(
-            ledger.reserve(&of, 6, 99).unwrap_err(),
-            Refusal::TooLittle { .. }
-        ));
-        assert!(matches!(
-            ledger.reserve(&of, 1, 100).unwrap_err(),
-            Refusal::NoLease { .. }
-        ));
-        assert!(matches!(
-            ledger.reserve(&scopes(&["agent:b"]), 1, 0).unwrap_err(),
-            Refusal::NoLease { .. }
-        ));
+        let why = |scope, nanousd, now_s| ledger.reserve(parts(&[scope], nanousd), now_s).unwrap_err();
+        assert!(matches!(why("agent:a", 6, 99)[..], [Refusal::TooLittle { .. }]));
+        assert!(matches!(why("agent:a", 1, 100)[..], [Refusal::NoLease { .. }]));
+        assert!(matches!(why("agent:b", 1, 0)[..], [Refusal::NoLease { .. }]));
     }
 
     #[test]
@@ -429,8 +529,8 @@ mod tests {
             },
         );
         let ledger = ledger(vec![lease("agent:a", 10, 0, first), lease("agent:a", 10, 0, second)]);
-        let hold = ledger.reserve(&scopes(&["agent:a"]), 10, 99).unwrap().hold;
-        let charges = ledger.settle(hold, 7);
+        let hold = ledger.reserve(parts(&["agent:a"], 10), 99).unwrap().hold;
+        let charges = ledger.settle(hold, 7, Some("p"));
         assert_eq!(charges[0].window_start, 0);
         assert_eq!(ledger.position("agent:a", 100), [(10, 0, 0)]);
     }
@@ -448,6 +548,7 @@ mod tests {
         let ledger = Ledger::new(vec![charge(4, 30), charge(5, 20)]);
         let answer = Leases {
             journal_through: 4,
+            order: 0,
             leases: vec![lease("agent:a", 100, 30, Window::TOTAL)],
             unknown_scopes: Vec::new(),
         };
@@ -470,17 +571,18 @@ mod tests {
             },
         );
         let ledger = ledger(vec![lease("agent:a", 10, 0, day)]);
-        let hold = ledger.reserve(&scopes(&["agent:a"]), 10, 1).unwrap().hold;
+        let hold = ledger.reserve(parts(&["agent:a"], 10), 1).unwrap().hold;
         ledger.grant(
             &Leases {
                 journal_through: 0,
+                order: 0,
                 leases: vec![lease("agent:a", 50, 0, month)],
                 unknown_scopes: Vec::new(),
             },
             1,
         );
-        assert!(ledger.reserve(&scopes(&["agent:a"]), 40, 1).is_ok());
-        assert_eq!(ledger.settle(hold, 3)[0].nanousd, 3);
+        assert!(ledger.reserve(parts(&["agent:a"], 40), 1).is_ok());
+        assert_eq!(ledger.settle(hold, 3, Some("p"))[0].nanousd, 3);
     }
 
     #[test]
@@ -489,10 +591,80 @@ mod tests {
             lease("session:a", 9, 0, Window::TOTAL),
             lease("session:b", 9, 0, Window::TOTAL),
         ]);
-        let hold = ledger.reserve(&scopes(&["session:b"]), 1, 0).unwrap().hold;
+        let hold = ledger.reserve(parts(&["session:b"], 1), 0).unwrap().hold;
         ledger.forget_idle(10);
-        assert_eq!(ledger.known_scopes(), scopes(&["session:b"]));
-        let _ = ledger.settle(hold, 0);
+        assert_eq!(ledger.known_scopes(), [Arc::from("session:b")]);
+        let _ = ledger.settle(hold, 0, Some("p"));
+    }
+
+    #[test]
+    fn only_the_provider_that_answers_is_charged() {
+        let ledger = ledger(vec![
+            lease("agent:a", 100, 0, Window::TOTAL),
+            lease("provider:p", 100, 0, Window::TOTAL),
+            lease("provider:q", 100, 0, Window::TOTAL),
+        ]);
+        let all = ["agent:a", "provider:p", "provider:q"];
+        let hold = ledger.reserve(parts(&all, 10), 0).unwrap().hold;
+        let if_lost = hold.charges(6, None);
+        assert_eq!(
+            if_lost.iter().map(|charge| charge.nanousd).collect::<Vec<_>>(),
+            [6, 6, 6]
+        );
+        let charges = ledger.settle(hold, 6, Some("q"));
+        assert_eq!(
+            charges.iter().map(|charge| charge.nanousd).collect::<Vec<_>>(),
+            [6, 0, 6]
+        );
+        assert_eq!(ledger.position("provider:p", 0), [(100, 0, 0)]);
+        assert_eq!(ledger.position("provider:q", 0), [(100, 6, 0)]);
+    }
+
+    #[test]
+    fn what_is_not_used_goes_back_and_what_is_held_stays() {
+        let ledger = ledger(vec![lease("agent:a", 100, 0, Window::TOTAL)]);
+        let spent = ledger.reserve(parts(&["agent:a"], 30), 5).unwrap().hold;
+        let _ = ledger.settle(spent, 20, None);
+        let hold = ledger.reserve(parts(&["agent:a"], 10), 5).unwrap().hold;
+        assert!(ledger.idle_since(5).is_empty());
+        assert_eq!(ledger.idle_since(6), [Arc::from("agent:a")]);
+        let back = LeaseReturn {
+            window_start: 0,
+            from_nanousd: 100,
+            to_nanousd: 30,
+        };
+        assert_eq!(ledger.give_back("agent:a"), [back]);
+        assert_eq!(ledger.position("agent:a", 6), [(30, 20, 10)]);
+        assert!(ledger.give_back("agent:a").is_empty() && ledger.idle_since(6).is_empty());
+        assert!(ledger.reserve(parts(&["agent:a"], 1), 6).is_err());
+        let _ = ledger.settle(hold, 10, None);
+    }
+
+    #[test]
+    fn an_expired_lease_is_none_until_it_is_renewed() {
+        let expiring = Lease {
+            expires_at: Some(50),
+            ..lease("agent:a", 100, 0, Window::TOTAL)
+        };
+        let ledger = ledger(vec![expiring]);
+        let hold = ledger.reserve(parts(&["agent:a"], 1), 49).unwrap().hold;
+        let refused = ledger.reserve(parts(&["agent:a"], 1), 50).unwrap_err();
+        assert!(matches!(refused[..], [Refusal::NoLease { .. }]));
+        assert_eq!(ledger.settle(hold, 1, None).len(), 1);
+    }
+
+    #[test]
+    fn a_level_is_told_once_a_window_counting_what_others_spent() {
+        let known = Lease {
+            others_settled_nanousd: 70,
+            ..lease("agent:a", 30, 5, Window::TOTAL)
+        };
+        let ledger = ledger(vec![known]);
+        assert_eq!(ledger.warn_once("agent:a", 80, 0), None);
+        let hold = ledger.reserve(parts(&["agent:a"], 10), 0).unwrap().hold;
+        let _ = ledger.settle(hold, 6, None);
+        assert_eq!(ledger.warn_once("agent:a", 80, 0), Some(81));
+        assert_eq!(ledger.warn_once("agent:a", 80, 0), None);
     }
 
     proptest! {
@@ -510,8 +682,8 @@ mod tests {
                     threads.spawn(move || {
                         let mut open = Vec::new();
                         for (bound, percent, with_session) in chunk {
-                            let of = if *with_session { scopes(&["agent:a", "session:s"]) } else { scopes(&["agent:a"]) };
-                            if let Ok(reserved) = ledger.reserve(&of, *bound, 0) {
+                            let of: &[&str] = if *with_session { &["agent:a", "session:s"] } else { &["agent:a"] };
+                            if let Ok(reserved) = ledger.reserve(parts(of, *bound), 0) {
                                 open.push((reserved.hold, bound * percent / 100));
                             }
                             for scope in ["agent:a", "session:s"] {
@@ -522,12 +694,12 @@ mod tests {
                             if open.len() > 3 {
                                 let (hold, cost) = open.remove(0);
                                 settled.fetch_add(cost, std::sync::atomic::Ordering::Relaxed);
-                                let _ = ledger.settle(hold, cost);
+                                let _ = ledger.settle(hold, cost, Some("p"));
                             }
                         }
                         for (hold, cost) in open {
                             settled.fetch_add(cost, std::sync::atomic::Ordering::Relaxed);
-                            let _ = ledger.settle(hold, cost);
+                            let _ = ledger.settle(hold, cost, Some("p"));
                         }
                     });
                 }

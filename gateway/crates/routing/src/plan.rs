@@ -96,6 +96,10 @@ pub enum Skip {
     ContextWindow,
     /// It cannot take something of the request.
     Cannot(Need),
+    /// A budget cannot cover it, and can cover another.
+    Budget,
+    /// It is called as fast as it may be.
+    RateLimit,
 }
 
 impl Skip {
@@ -112,6 +116,8 @@ impl Skip {
             Self::Cannot(Need::Documents) => "no_documents",
             Self::Cannot(Need::Tools) => "no_tools",
             Self::Cannot(Need::Thinking) => "no_thinking",
+            Self::Budget => "budget",
+            Self::RateLimit => "rate_limit",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 
 use airside_journal::Spool;
-use airside_metering::Ledger;
+use airside_metering::{KnownInputs, Ledger};
 use airside_routing::{Health, SessionMemory, Speeds};
 use arc_swap::ArcSwapOption;
 use tokio::sync::watch;
@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::active::Active;
 use crate::authenticate::TokenCache;
 use crate::clock::Clock;
-use crate::control::{Desk, FlushDesk};
+use crate::control::{Desk, FlushDesk, RateDesk};
 use crate::credentials::Wallet;
 use crate::identifiers::Identifiers;
 use crate::log::Log;
@@ -39,6 +39,9 @@ pub(crate) struct Gateway {
     pub(crate) speeds: Speeds,
     pub(crate) sessions: SessionMemory,
     pub(crate) ledger: Ledger,
+    /// How large conversations are.
+    pub(crate) known: KnownInputs,
+    pub(crate) rates: RateDesk,
     pub(crate) desk: Desk,
     pub(crate) flush: FlushDesk,
     pub(crate) spool: Spool,
@@ -107,6 +110,8 @@ impl Gateway {
             speeds: Speeds::default(),
             sessions: SessionMemory::default(),
             ledger: parts.ledger,
+            known: KnownInputs::default(),
+            rates: RateDesk::default(),
             desk: parts.desk,
             flush: parts.flush,
             spool: parts.spool,

@@ -23,6 +23,8 @@ pub(crate) struct Refusal {
     pub(crate) code: &'static str,
     pub(crate) message: String,
     pub(crate) retry_after: Option<Duration>,
+    /// Said beside it.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// Marks a response as the gateway's own words, by their code.
@@ -36,6 +38,7 @@ impl Refusal {
             code,
             message: message.into(),
             retry_after: None,
+            headers: Vec::new(),
         }
     }
 
@@ -55,6 +58,7 @@ impl Refusal {
         let mut response = json(self.status, error_body(family, reply));
         response.extensions_mut().insert(RefusalCode(self.code));
         let headers = response.headers_mut();
+        headers.extend(self.headers);
         tell_id(headers, call_id);
         if let Some(wait) = self.retry_after {
             headers.insert(

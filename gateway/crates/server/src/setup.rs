@@ -100,7 +100,8 @@ pub(crate) fn begin_supply(
             };
             last_good(gateway, join_token);
             let (polling, asking, sending) = (client(join_token)?, client(join_token)?, client(join_token)?);
-            tasks.spawn(serve_desk(Arc::clone(gateway), asking, stop.clone()));
+            let begins_after = gateway.spool.state().sequence;
+            tasks.spawn(serve_desk(Arc::clone(gateway), asking, begins_after, stop.clone()));
             tasks.spawn(follow_control(
                 Arc::clone(gateway),
                 polling,

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::model::{Budget, Key, Model, Price, SNAPSHOT_FORMAT, ScopeKind, Snapshot, Target};
+use crate::model::{Budget, Key, Model, Price, RateLimit, SNAPSHOT_FORMAT, ScopeKind, Snapshot, Target};
 use crate::problem::SnapshotProblem;
+use crate::scopes::{ByScope, chosen};
 use crate::token::SessionClaims;
 
 /// Longer names would not fit the room a journal record is given.
@@ -25,6 +26,10 @@ pub struct Principal {
     pub session_id: Option<String>,
     /// What started that session.
     pub deployment_id: Option<String>,
+    /// The person.
+    pub user: Option<String>,
+    /// The team.
+    pub team: Option<String>,
     /// The agent.
     pub agent_id: Option<String>,
     /// Its name.
@@ -44,6 +49,20 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// Which one of a kind of scope it belongs to; `None` for kinds that the call decides, or that it is none of.
+    #[must_use]
+    pub fn scope_id(&self, kind: ScopeKind) -> Option<&str> {
+        match kind {
+            ScopeKind::Project => Some(&self.project),
+            ScopeKind::Team => self.team.as_deref(),
+            ScopeKind::User => self.user.as_deref(),
+            ScopeKind::Agent => self.agent_id.as_deref(),
+            ScopeKind::Deployment => self.deployment_id.as_deref(),
+            ScopeKind::Session => self.session_id.as_deref(),
+            ScopeKind::Model | ScopeKind::Provider => None,
+        }
+    }
+
     /// True if it may call this alias.
     #[must_use]
     pub fn may_call(&self, alias: &str) -> bool {
@@ -59,6 +78,8 @@ impl From<SessionClaims> for Principal {
             project: claims.project,
             session_id: Some(claims.session_id),
             deployment_id: claims.deployment_id,
+            user: claims.user,
+            team: claims.team,
             agent_id: Some(claims.agent_id),
             agent_name: Some(claims.agent_name),
             agent_version: Some(claims.agent_version),
@@ -75,6 +96,8 @@ impl From<&Key> for Principal {
     fn from(key: &Key) -> Self {
         Self {
             project: key.project.clone(),
+            user: key.user.clone(),
+            team: key.team.clone(),
             agent_id: key.agent_id.clone(),
             agent_name: key.agent_name.clone(),
             key_id: Some(key.key_id.clone()),
@@ -95,7 +118,8 @@ pub struct Compiled {
     revoked: HashSet<String>,
     models: HashMap<String, usize>,
     providers: HashMap<String, ProviderIndex>,
-    agent_budgets: HashMap<String, Vec<usize>>,
+    budgets: ByScope,
+    rate_limits: ByScope,
 }
 
 impl Compiled {
@@ -129,6 +153,15 @@ impl Compiled {
         for model in &snapshot.models {
             check_model(model, &providers)?;
         }
+        for budget in &snapshot.budgets {
+            let to = budget.downgrade_to.as_ref();
+            if let Some(alias) = to.filter(|alias| !models.contains_key(*alias)) {
+                return Err(inconsistent(format!(
+                    "budget '{}' downgrades to model '{alias}', and there is none",
+                    budget.budget_id
+                )));
+            }
+        }
         if let Some(ceiling) = &snapshot.unknown_price.ceiling {
             check_price("unknown_price.ceiling", ceiling)?;
         }
@@ -140,7 +173,18 @@ impl Compiled {
                 .iter()
                 .map(|revoked| revoked.session_id.clone())
                 .collect(),
-            agent_budgets: index_budgets(&snapshot.budgets),
+            budgets: ByScope::of(
+                snapshot
+                    .budgets
+                    .iter()
+                    .map(|budget| (budget.scope, budget.scope_id.as_str())),
+            ),
+            rate_limits: ByScope::of(
+                snapshot
+                    .rate_limits
+                    .iter()
+                    .map(|limit| (limit.scope, limit.scope_id.as_str())),
+            ),
             models,
             providers,
             snapshot,
@@ -184,15 +228,18 @@ impl Compiled {
         target.price.as_ref().or(self.snapshot.unknown_price.ceiling.as_ref())
     }
 
-    /// The caps on an agent.
-    pub fn agent_budgets(&self, agent_id: &str) -> impl Iterator<Item = &Budget> {
-        let indices = self.agent_budgets.get(agent_id).map(Vec::as_slice).unwrap_or_default();
-        indices.iter().filter_map(|index| self.snapshot.budgets.get(*index))
+    /// The caps on one scope.
+    pub fn budgets_of(&self, kind: ScopeKind, id: &str) -> impl Iterator<Item = &Budget> {
+        chosen(&self.snapshot.budgets, self.budgets.find(kind, id), |budget| {
+            budget.window
+        })
     }
 
-    /// Every agent that has a cap.
-    pub fn agents_with_budget(&self) -> impl Iterator<Item = &str> {
-        self.agent_budgets.keys().map(String::as_str)
+    /// The limits of speed on one scope.
+    pub fn rate_limits_of(&self, kind: ScopeKind, id: &str) -> impl Iterator<Item = &RateLimit> {
+        chosen(&self.snapshot.rate_limits, self.rate_limits.find(kind, id), |limit| {
+            limit.window
+        })
     }
 
     /// True if anybody could ever be let in.
@@ -329,16 +376,6 @@ fn index_signers(snapshot: &Snapshot) -> Result<HashMap<String, Vec<u8>>, Snapsh
     Ok(signers)
 }
 
-fn index_budgets(budgets: &[Budget]) -> HashMap<String, Vec<usize>> {
-    let mut index: HashMap<String, Vec<usize>> = HashMap::new();
-    for (at, budget) in budgets.iter().enumerate() {
-        if budget.scope == ScopeKind::Agent {
-            index.entry(budget.scope_id.clone()).or_default().push(at);
-        }
-    }
-    index
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -407,6 +444,25 @@ mod tests {
             let found = problem(change).to_string();
             assert!(found.contains(sentence), "{found}");
         }
+    }
+
+    #[test]
+    fn what_names_a_scope_counts_before_what_names_each_window_by_window() {
+        let budget = |id: &str, scope_id: &str, window: &str| serde_json::json!({"budget_id": id, "scope": "user", "scope_id": scope_id, "limit_nanousd": 1, "window": window});
+        let mut snapshot = minimal();
+        snapshot["budgets"] = serde_json::json!([
+            budget("each day", "*", "day"),
+            budget("ann's day", "ann", "day"),
+            budget("each month", "*", "month"),
+        ]);
+        let compiled = Compiled::from_json(snapshot.to_string().as_bytes()).unwrap();
+        let of = |kind, id| {
+            let found = compiled.budgets_of(kind, id).map(|budget| budget.budget_id.clone());
+            found.collect::<Vec<_>>()
+        };
+        assert_eq!(of(ScopeKind::User, "ann"), ["ann's day", "each month"]);
+        assert_eq!(of(ScopeKind::User, "bob"), ["each day", "each month"]);
+        assert!(of(ScopeKind::Team, "ann").is_empty());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod keys;
 mod model;
 mod problem;
 mod provider;
+mod scopes;
 mod time;
 mod token;
 
@@ -17,9 +18,9 @@ pub use compiled::{Compiled, Principal, ProviderIndex};
 pub use condition::{Condition, Facts, MOST_CONDITION_BYTES, NAMES, NoAnswer, TASKS};
 pub use keys::{KEY_PREFIX, KeyShape, key_digest, key_shape};
 pub use model::{
-    BodyPolicy, Budget, BudgetWindow, Capabilities, Key, Limits, Model, OnLimit, Price, PriceTier, Recording,
-    RevokedSession, SNAPSHOT_FORMAT, ScopeKind, ServiceTierPrices, SessionTokenKey, Share, Snapshot, Step, Strategy,
-    Target, ToolFees, UnknownPrice, UnknownPricePolicy,
+    BodyPolicy, Budget, BudgetWindow, Capabilities, Key, Limits, Model, OnLimit, Price, PriceTier, RateLimit,
+    Recording, RevokedSession, SNAPSHOT_FORMAT, ScopeKind, ServiceTierPrices, SessionTokenKey, Share, Snapshot, Step,
+    Strategy, Target, ToolFees, UnknownPrice, UnknownPricePolicy,
 };
 pub use problem::SnapshotProblem;
 pub use provider::{Credential, CredentialKind, Provider, ProviderKey, SecretSource, Timeouts, Vendor};

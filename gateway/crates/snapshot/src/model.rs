@@ -263,6 +263,12 @@ pub struct Key {
     /// That agent's name.
     #[serde(default)]
     pub agent_name: Option<String>,
+    /// The person it was given to.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// The team.
+    #[serde(default)]
+    pub team: Option<String>,
     /// Aliases it may call; `None`: every one.
     #[serde(default)]
     pub models: Option<Vec<String>>,
@@ -289,7 +295,7 @@ pub struct RevokedSession {
     pub until: Moment,
 }
 
-/// How often a budget starts afresh.
+/// How often a limit starts afresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BudgetWindow {
@@ -307,14 +313,58 @@ pub enum BudgetWindow {
     Total,
 }
 
-/// What a budget limits.
+impl BudgetWindow {
+    /// As budgets spell it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Total => "total",
+        }
+    }
+}
+
+/// Whose spending or calls a limit counts together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScopeKind {
-    /// Everything an agent spends.
+    /// Everything of a project.
+    Project,
+    /// Of a team.
+    Team,
+    /// Of a person.
+    User,
+    /// Of an agent.
     Agent,
-    /// Everything a session spends.
+    /// Of a deployment.
+    Deployment,
+    /// Of a session.
     Session,
+    /// Of a model, as agents name it.
+    Model,
+    /// Of a provider.
+    Provider,
+}
+
+impl ScopeKind {
+    /// As scopes are spelled.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Project => "project",
+            Self::Team => "team",
+            Self::User => "user",
+            Self::Agent => "agent",
+            Self::Deployment => "deployment",
+            Self::Session => "session",
+            Self::Model => "model",
+            Self::Provider => "provider",
+        }
+    }
 }
 
 /// What happens to a caller whom a budget cannot cover.
@@ -326,6 +376,8 @@ pub enum OnLimit {
     Park,
     /// The call is refused, that is all.
     Refuse,
+    /// The call goes to `Budget::downgrade_to`, if that is covered.
+    Downgrade,
 }
 
 /// A hard cap.
@@ -335,15 +387,41 @@ pub struct Budget {
     pub budget_id: String,
     /// What it limits.
     pub scope: ScopeKind,
-    /// Which one of those.
+    /// Which one of those; `*` for each by itself.
     pub scope_id: String,
     /// How much.
     pub limit_nanousd: u64,
     /// How often anew.
     pub window: BudgetWindow,
+    /// Callers are warned from here on.
+    #[serde(default)]
+    pub warn_at_nanousd: Option<u64>,
     /// And then.
     #[serde(default)]
     pub on_limit: OnLimit,
+    /// The alias that serves instead, under `OnLimit::Downgrade`.
+    #[serde(default)]
+    pub downgrade_to: Option<String>,
+}
+
+/// How fast something may be called. What is `None` is not limited.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RateLimit {
+    /// What it limits.
+    pub scope: ScopeKind,
+    /// Which one of those; `*` for each by itself.
+    pub scope_id: String,
+    /// Per minute, hour or day.
+    pub window: BudgetWindow,
+    /// Calls per window.
+    #[serde(default)]
+    pub requests: Option<u64>,
+    /// Input and output tokens per window.
+    #[serde(default)]
+    pub tokens: Option<u64>,
+    /// Calls at once.
+    #[serde(default)]
+    pub concurrent: Option<u64>,
 }
 
 /// Refuse a target without a price, or bill it at a flat ceiling.
@@ -491,6 +569,9 @@ pub struct Snapshot {
     /// Hard caps.
     #[serde(default)]
     pub budgets: Vec<Budget>,
+    /// Limits of speed.
+    #[serde(default)]
+    pub rate_limits: Vec<RateLimit>,
     /// Bounds.
     #[serde(default)]
     pub limits: Limits,

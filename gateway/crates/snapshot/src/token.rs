@@ -37,6 +37,9 @@ pub struct SessionClaims {
     /// The team, if any.
     #[serde(default)]
     pub team: Option<String>,
+    /// The person it is for, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// The project.
     pub project: String,
     /// The harness the token is for.

@@ -11,15 +11,18 @@ mod hold;
 mod identity;
 mod lane;
 mod outgoing;
+mod rate;
 mod relay;
 pub(crate) mod route;
 mod serve;
 mod settle;
 mod shadow;
+mod shares;
 mod stream;
 mod thread;
 mod told;
 
 pub(crate) use identity::shortened;
 pub(crate) use serve::{Arrived, serve};
+pub(crate) use shares::{Cap, Share, scope_name};
 pub(crate) use stream::AnswerStream;

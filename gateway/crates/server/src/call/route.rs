@@ -43,17 +43,31 @@ pub(crate) fn route<'a>(
     question: &Question,
     alias: &str,
 ) -> Result<Plan<'a>, Refusal> {
-    let model = active
-        .compiled
-        .model(alias)
-        .ok_or_else(|| Refusal::new(404, "unknown_model", format!("There is no model '{alias}' here.")))?;
-    if !principal.may_call(alias) {
+    if active.compiled.model(alias).is_some() && !principal.may_call(alias) {
         return Err(Refusal::new(
             403,
             "model_not_allowed",
             format!("This key may not call model '{alias}'."),
         ));
     }
+    route_of(call, active, principal, question, alias)
+}
+
+/// The targets of a call that takes this alias's route, whoever may call it.
+///
+/// # Errors
+/// As `route`, without the 403.
+pub(crate) fn route_of<'a>(
+    call: &mut Call,
+    active: &'a Active,
+    principal: &Principal,
+    question: &Question,
+    alias: &str,
+) -> Result<Plan<'a>, Refusal> {
+    let model = active
+        .compiled
+        .model(alias)
+        .ok_or_else(|| Refusal::new(404, "unknown_model", format!("There is no model '{alias}' here.")))?;
     call.joins(principal, model);
     let wishes = if question.body.len() <= CHEAP_TO_READ || model.asks_about_wishes() {
         Wishes::of(&question.body, question.door.family())

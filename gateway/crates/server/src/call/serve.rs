@@ -14,13 +14,14 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use serde_json::json;
 
-use super::admit::{bound_of, reserve};
+use super::admit::{Applicant, NotAdmitted, reserve};
 use super::array::{as_array, wants_array};
 use super::ask::{Answered, NoAnswer, Question, ask};
 use super::hold::Start;
 use super::identity::shortened;
+use super::rate::pass;
 use super::relay::relay;
-use super::route::route;
+use super::route::{route, route_of};
 use super::settle::Call;
 use super::shadow;
 use super::stream::AnswerStream;
@@ -32,6 +33,9 @@ use crate::gateway::{Gateway, Worker};
 use crate::metrics::Alias;
 use crate::recorder::BodyCopy;
 use crate::reply::Refusal;
+
+/// How often budgets may turn one call to a cheaper model.
+const MOST_DOWNGRADES: usize = 3;
 
 /// A request for a model, before anything of it was looked at.
 #[derive(Debug)]
@@ -148,15 +152,7 @@ async fn prepare(
     };
     let plan = route(call, active, &caller.principal, &question, &question.fields.model)?;
     call.record.timings.routed_us = call.elapsed_us();
-    let bound = admit(
-        worker,
-        call,
-        caller,
-        &plan,
-        question.body.len() as u64,
-        &question.fields,
-    )
-    .await?;
+    let (plan, bound) = admit(call, caller, plan, &question).await?;
     for skipped in &plan.skipped {
         call.skip(skipped);
     }
@@ -198,23 +194,50 @@ async fn understood(
     Ok((bytes, fields))
 }
 
-async fn admit(
-    worker: &Worker,
+/// Take the call's place under the rate limits and in the budgets. A budget that cannot cover it may turn it to a
+/// cheaper alias, whose plan is then the call's.
+async fn admit<'a>(
     call: &mut Call,
-    caller: &Caller,
-    plan: &Plan<'_>,
-    body_bytes: u64,
-    fields: &RequestFields,
-) -> Result<CallBound, Refusal> {
+    caller: &'a Caller,
+    mut plan: Plan<'a>,
+    question: &Question,
+) -> Result<(Plan<'a>, CallBound), Refusal> {
     if !call.door.is_billed() {
-        return Ok(CallBound::default());
+        return Ok((plan, CallBound::default()));
     }
-    let bound = bound_of(plan, body_bytes, fields);
+    let (gateway, active) = (Arc::clone(&call.gateway), &*caller.active);
+    let mut alias = question.fields.model.clone();
     let asked_us = call.elapsed_us();
-    let reserved = reserve(&worker.gateway, &caller.principal, &caller.active, &bound).await;
-    call.record.timings.queue_us = call.elapsed_us().saturating_sub(asked_us);
-    call.holds(reserved?);
-    Ok(bound)
+    for turn in 0..=MOST_DOWNGRADES {
+        let session = call.thread.key.clone();
+        let applicant = Applicant {
+            principal: &caller.principal,
+            active,
+            alias: &alias,
+            body: &question.body,
+            fields: &question.fields,
+            session: session.as_ref(),
+        };
+        if turn == 0 {
+            call.pass = pass(&gateway, applicant, &mut plan, call.door.family())?;
+        }
+        let reserved = reserve(&gateway, applicant, &mut plan).await;
+        call.record.timings.queue_us = call.elapsed_us().saturating_sub(asked_us);
+        let (to, because) = match reserved {
+            Ok(admitted) => {
+                let bound = admitted.bound;
+                call.admitted(admitted);
+                return Ok((plan, bound));
+            }
+            Err(NotAdmitted::Refused(refusal)) => return Err(refusal),
+            Err(NotAdmitted::Downgrade { to, because }) => (to, because),
+        };
+        plan = route_of(call, active, &caller.principal, question, &to)?;
+        call.downgraded(&to, because);
+        alias = to;
+    }
+    let message = "The budgets of this call turn it from one model to the next, and none of them covers it.";
+    Err(Refusal::new(402, "budget_exceeded", message))
 }
 
 /// Keep the bodies of this call, if its project wants that.

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use airside_journal::{Attempt, AttemptOutcome, ModelCall, Outcome, Ticket, Translation, UsageSource};
-use airside_metering::{CallBound, Hold, cost_of, estimate_input, estimate_output};
+use airside_metering::{CallBound, Fingerprint, Hold, RatePass, cost_of, estimate_input, estimate_output};
 use airside_protocols::{Consumption, Family, FrontDoor, ObjectWriter, ServiceTier, TokenUsage};
 use airside_providers::UsageTap;
 use airside_routing::{Candidate, Skipped};
@@ -17,6 +17,7 @@ use airside_translation::Loss;
 use http::header::HeaderMap;
 use serde_json::json;
 
+use super::admit::Admitted;
 use super::identity::{identity, trace_id};
 use super::thread::Thread;
 use super::told::takes_trailers;
@@ -51,6 +52,14 @@ pub(crate) struct Call {
     pub(crate) thread: Thread,
     /// Which key of the provider has the request.
     pub(crate) key: usize,
+    /// Budgets of which little is left, in words.
+    pub(crate) budget_warnings: Vec<String>,
+    /// Which budget turned it to a cheaper model, in words.
+    pub(crate) downgraded_because: Option<String>,
+    /// Its place under the rate limits.
+    pub(crate) pass: RatePass,
+    /// The request, to be remembered with the tokens that its provider counts.
+    pub(crate) fingerprint: Option<Fingerprint>,
     started: Instant,
     hold: Hold,
     ticket: Option<Ticket>,
@@ -109,6 +118,10 @@ impl Call {
             takes_trailers: takes_trailers(headers),
             thread: Thread::default(),
             key: 0,
+            budget_warnings: Vec::new(),
+            downgraded_because: None,
+            pass: RatePass::default(),
+            fingerprint: None,
             started,
             hold: Hold::default(),
             ticket: None,
@@ -145,14 +158,22 @@ impl Call {
     }
 
     /// Enter what was reserved.
-    pub(crate) fn holds(&mut self, hold: Hold) {
-        self.record.hold_nanousd = hold.nanousd();
+    pub(crate) fn admitted(&mut self, admitted: Admitted) {
+        self.record.hold_nanousd = admitted.hold.nanousd();
         self.gateway
             .metrics
             .held_nanousd
-            .fetch_add(hold.nanousd(), Ordering::Relaxed);
-        self.hold = hold;
+            .fetch_add(admitted.hold.nanousd(), Ordering::Relaxed);
+        self.hold = admitted.hold;
+        self.fingerprint = admitted.fingerprint;
+        self.budget_warnings = admitted.warnings;
         self.record.timings.admitted_us = self.elapsed_us();
+    }
+
+    /// A budget turned the call to a cheaper alias.
+    pub(crate) fn downgraded(&mut self, to: &str, because: String) {
+        self.record.downgraded_to = Some(to.to_owned());
+        self.downgraded_because = Some(because);
     }
 
     /// Write down that this call is about to be made. After this nothing can happen to it that leaves no record.
@@ -173,7 +194,7 @@ impl Call {
             self.record.usage.input_uncached = bound.input_tokens;
             self.record.usage_source = UsageSource::Estimated;
             self.record.cost_nanousd = bound.input_nanousd;
-            self.record.charges = self.hold.charges(bound.input_nanousd);
+            self.record.charges = self.hold.charges(bound.input_nanousd, None);
         }
         let room = self.record.room_to_grow(targets);
         let begun = self.gateway.spool.begin(&self.record, room);
@@ -389,7 +410,39 @@ impl Call {
             .metrics
             .held_nanousd
             .fetch_sub(hold.nanousd(), Ordering::Relaxed);
-        self.record.charges = self.gateway.ledger.settle(hold, self.record.cost_nanousd);
+        let answered_by = self.answered_by();
+        let cost_nanousd = self.record.cost_nanousd;
+        self.record.charges = self.gateway.ledger.settle(hold, cost_nanousd, answered_by.as_deref());
+        let tokens = self.record.usage.total_input().saturating_add(self.record.usage.output);
+        let pass = std::mem::take(&mut self.pass);
+        self.gateway.rates.settle(pass, tokens, answered_by.as_deref());
+        self.remember_size();
+    }
+
+    /// Whose answer is billed: of the provider that gave it, or that had the request when the caller left.
+    fn answered_by(&self) -> Option<Arc<str>> {
+        let asked = self.record.attempts.last();
+        let asked = asked.filter(|attempt| attempt.outcome != AttemptOutcome::Skipped);
+        let provider = self.record.provider.as_ref();
+        provider
+            .or_else(|| asked.map(|attempt| &attempt.provider))
+            .map(Arc::clone)
+    }
+
+    /// Remember how many tokens the request was, so that the next one of its conversation needs no guess.
+    fn remember_size(&mut self) {
+        let Some(print) = self.fingerprint.take() else { return };
+        let is_counted = self.is_answer_whole && self.record.usage_source == UsageSource::Provider;
+        let place = self
+            .thread
+            .key
+            .as_ref()
+            .zip(self.record.provider.as_ref().zip(self.record.provider_model.as_ref()));
+        if let (true, Some((session, (provider, model)))) = (is_counted, place) {
+            let known = &self.gateway.known;
+            let key = known.key(&(session, &**provider, &**model));
+            known.remember(key, &print, self.record.usage.total_input());
+        }
     }
 
     /// What these tokens and the provider's own tools cost, as the service tier that answered.

@@ -9,13 +9,14 @@ use airside_journal::Outcome;
 use airside_routing::{Plan, shadow_plan};
 use http_body_util::BodyExt as _;
 
-use super::admit::{bound_of, reserve};
+use super::admit::{Applicant, NotAdmitted, reserve};
 use super::ask::{NoAnswer, Question, ask};
 use super::relay::relay;
 use super::serve::open;
 use super::settle::Call;
 use crate::authenticate::Caller;
 use crate::gateway::{Gateway, Worker};
+use crate::reply::Refusal;
 
 /// One of the places for copies; given back when it is dropped.
 struct Place(Arc<Gateway>);
@@ -39,7 +40,11 @@ impl Drop for Place {
 
 /// Send a copy of this call if its step has a shadow and there is room for one. Returns at once.
 pub(crate) fn cast(worker: &Arc<Worker>, caller: &Caller, call: &Call, plan: &Plan<'_>, question: &Question) {
-    let Some(shadow) = &plan.shadow else { return };
+    // A call that a budget turned to a cheaper model leaves no money for trials.
+    let is_downgraded = call.record.downgraded_to.is_some();
+    let Some(shadow) = plan.shadow.as_ref().filter(|_| !is_downgraded) else {
+        return;
+    };
     let limits = &caller.active.compiled.snapshot.limits;
     let in_flight = worker.gateway.in_flight.load(Ordering::Relaxed);
     // A copy must never be what fills the gateway up.
@@ -79,15 +84,28 @@ async fn run(worker: &Worker, mut call: Box<Call>, caller: &Caller, question: &Q
     let active = &caller.active;
     let model = active.compiled.model(&question.fields.model);
     let plan = model.and_then(|model| shadow_plan(&active.compiled, model, step, key));
-    let Some(plan) = plan else { return };
-    let bound = bound_of(&plan, question.body.len() as u64, &question.fields);
-    let reserved = reserve(&worker.gateway, &caller.principal, active, &bound).await;
-    let opened = match reserved {
-        Ok(hold) => {
-            call.holds(hold);
+    let Some(mut plan) = plan else { return };
+    let applicant = Applicant {
+        principal: &caller.principal,
+        active,
+        alias: &question.fields.model,
+        body: &question.body,
+        fields: &question.fields,
+        session: None,
+    };
+    let opened = match reserve(&worker.gateway, applicant, &mut plan).await {
+        Ok(admitted) => {
+            let bound = admitted.bound;
+            call.admitted(admitted);
             open(worker, &mut call, &bound, &plan)
         }
-        Err(refusal) => Err(refusal),
+        Err(NotAdmitted::Refused(refusal)) => Err(refusal),
+        // A trial is not worth a call of another model.
+        Err(NotAdmitted::Downgrade { because, .. }) => Err(Refusal::new(
+            402,
+            "budget_exceeded",
+            format!("The budget of {because}, does not cover a copy."),
+        )),
     };
     if let Err(refusal) = opened {
         call.end_with_error(Outcome::Refused, refusal.status, refusal.code);

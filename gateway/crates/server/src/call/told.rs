@@ -13,6 +13,10 @@ const ATTEMPTS: HeaderName = HeaderName::from_static("x-airside-attempts");
 const DROPPED: HeaderName = HeaderName::from_static("x-airside-dropped");
 const OVERHEAD: HeaderName = HeaderName::from_static("x-airside-overhead-ms");
 const COST: HeaderName = HeaderName::from_static("x-airside-cost-usd");
+/// Says, once a window, that a budget has passed its warning level.
+const BUDGET_WARNING: HeaderName = HeaderName::from_static("x-airside-budget-warning");
+/// Says which model a budget turned the call to, and which budget.
+const DOWNGRADED: HeaderName = HeaderName::from_static("x-airside-downgraded");
 const COST_NAME: HeaderValue = HeaderValue::from_static("x-airside-cost-usd");
 
 /// Longest value of a header of ours.
@@ -39,6 +43,12 @@ pub(crate) fn tell(headers: &mut HeaderMap, call: &Call) {
     let dropped: Vec<&str> = record.translation.iter().flat_map(Translation::losses).collect();
     if !dropped.is_empty() {
         headers.insert(DROPPED, sanitised(&dropped.join(",")));
+    }
+    for warning in &call.budget_warnings {
+        headers.append(BUDGET_WARNING, sanitised(warning));
+    }
+    if let (Some(to), Some(because)) = (&record.downgraded_to, &call.downgraded_because) {
+        headers.insert(DOWNGRADED, sanitised(&format!("{to}; budget of {because}")));
     }
     let overhead_us = call.gateway_us();
     let overhead = format!("{}.{:03}", overhead_us / 1_000, overhead_us % 1_000);

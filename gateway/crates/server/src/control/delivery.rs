@@ -191,6 +191,7 @@ pub(super) async fn send_batch(
         fault.to_string()
     })?;
     let receipt: JournalReceipt = serde_json::from_slice(&answer).map_err(|error| error.to_string())?;
+    gateway.rates.share_among(receipt.gateways);
     Ok(receipt.acknowledged)
 }
 

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::ControlClient;
 use super::delivery::{MOST_BYTES, MOST_RECORDS, send_batch};
+use super::desk::give_back_all_of;
 use super::local::LocalBooks;
 use crate::gateway::Gateway;
 use crate::place::{JOURNAL, Place};
@@ -59,7 +60,7 @@ impl Leftovers {
         }
     }
 
-    /// Deliver one journal; how many records there were.
+    /// Deliver one journal, and give back what its gateway was granted and did not spend; how many records there were.
     async fn deliver(&self, gateway: &Gateway, place: Place) -> Result<u64, String> {
         let id = place.identity(&*gateway.clock).map_err(|error| error.to_string())?;
         let (directory, options) = (place.directory.join(JOURNAL), self.spool);
@@ -77,6 +78,9 @@ impl Leftovers {
                 .next_batch(MOST_RECORDS, MOST_BYTES)
                 .map_err(|fault| fault.to_string())?;
             if batch.last == 0 {
+                if let Some(client) = &self.client {
+                    give_back_all_of(gateway, client, &id, spool.state().sequence).await?;
+                }
                 return Ok(records);
             }
             match (&self.client, &books) {

@@ -9,6 +9,7 @@ mod delivery;
 mod desk;
 mod leftover;
 mod local;
+mod rates;
 mod snapshots;
 
 pub(crate) use bodies::deliver_bodies;
@@ -17,4 +18,5 @@ pub(crate) use delivery::{FlushDesk, deliver, keep_locally};
 pub(crate) use desk::{Asked, ControlDesk, Desk, serve_desk};
 pub(crate) use leftover::Leftovers;
 pub(crate) use local::LocalBooks;
+pub(crate) use rates::RateDesk;
 pub(crate) use snapshots::{follow_control, follow_file, last_good};
