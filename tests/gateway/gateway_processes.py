@@ -56,9 +56,16 @@ class GatewayProcess:
     """One gateway; may be killed and started again on the same data directory and port."""
 
     def __init__(
-        self, data: Path, options: Sequence[str], *, file_limit: int | None = None, port: int | None = None
+        self,
+        data: Path,
+        options: Sequence[str],
+        *,
+        file_limit: int | None = None,
+        port: int | None = None,
+        environment: Mapping[str, str] = {},
     ) -> None:
         self.data = data
+        self.environment = {**CLEAN_ENVIRONMENT, **environment}
         self.options = list(options)
         self.file_limit = file_limit
         self.port = port
@@ -73,7 +80,7 @@ class GatewayProcess:
         command = [sys.executable, "-c", program, *options]
         with self.log_file.open("a") as log:
             self.process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=log, text=True, env=CLEAN_ENVIRONMENT
+                command, stdout=subprocess.PIPE, stderr=log, text=True, env=self.environment
             )
         self.ready = json.loads(self._first_line())
         self.port = int(str(self.ready["url"]).rsplit(":", 1)[1])

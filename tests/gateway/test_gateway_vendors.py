@@ -110,9 +110,7 @@ class Clouds:
 
     def records(self, count: int) -> list[dict[str, Any]]:
         path = self.gateway.data / "journal.jsonl"
-        lines = until(
-            lambda: path.exists() and len(path.read_text().splitlines()) >= count and path.read_text(), "records"
-        )
+        lines = until(lambda: path.exists() and path.read_text().count("\n") >= count and path.read_text(), "records")
         return [json.loads(line) for line in lines.splitlines()]
 
 
@@ -140,6 +138,7 @@ def snapshot_of(
         budgets=[],
         revoked=[],
         unknown_price=UnknownPriceDefinition(),
+        recordings={},
         token_key_id="k",
         token_public_key=b"\0" * 32,
     )

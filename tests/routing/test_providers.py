@@ -28,6 +28,7 @@ def compiled(environment: dict[str, str] | None = None, **fields: object) -> Pro
         budgets=[],
         revoked=[],
         unknown_price=UnknownPriceDefinition(),
+        recordings={},
         token_key_id="k",
         token_public_key=b"\0" * 32,
     )
@@ -157,6 +158,7 @@ def test_bedrocks_prefixes_do_not_hide_the_price() -> None:
         budgets=[],
         revoked=[],
         unknown_price=UnknownPriceDefinition(),
+        recordings={},
         token_key_id="k",
         token_public_key=b"\0" * 32,
     )

@@ -32,6 +32,7 @@ def compiled(models: str) -> Snapshot:
         budgets=[],
         revoked=[],
         unknown_price=UnknownPriceDefinition(),
+        recordings={},
         token_key_id="k",
         token_public_key=bytes(32),
     )

@@ -30,16 +30,13 @@ pub(super) struct Wish<'a> {
 /// # Errors
 /// A sentence that names the host and the status, and nothing of the bodies.
 pub(super) async fn fetch(gateway: &Gateway, wish: &Wish<'_>) -> Result<Bytes, String> {
-    let (base, query) = wish
-        .url
-        .split_once('?')
-        .map_or((wish.url, None), |(base, query)| (base, Some(query)));
+    let (base, _) = wish.url.split_once('?').unwrap_or((wish.url, ""));
     let endpoint = Endpoint::parse(base).map_err(|problem| problem.to_string())?;
     let away = |what: &str| format!("{} {what}", endpoint.authority);
-    let path: Uri = endpoint
-        .path_to("", query)
-        .parse()
-        .map_err(|_| away("has a bad path"))?;
+    // Taken from the URL itself: a slash at its end counts.
+    let url: Uri = wish.url.parse().map_err(|_| away("has a bad path"))?;
+    let path = url.path_and_query().map_or("/", |path| path.as_str());
+    let path: Uri = path.parse().map_err(|_| away("has a bad path"))?;
     let host = HeaderValue::from_str(&endpoint.authority).map_err(|_| away("is no host"))?;
     let mut headers = HeaderMap::new();
     for (name, value) in wish.headers {

@@ -73,17 +73,18 @@ fn chance(gateway: &Gateway) -> u32 {
 
 /// A secret that cannot be read again is shown as long as it lasts.
 fn note_failure(gateway: &Gateway, secret: &LiveSecret, ends: Option<Moment>, why: &str) {
-    let place = place(&secret.source);
-    gateway
-        .log
-        .warn("credential_unavailable", json!({"source": place, "detail": why}));
+    let why: Arc<str> = format!("{}: {why}", place(&secret.source)).into();
+    let known = secret.state.borrow().clone();
     let lasts = ends.is_none_or(|ends| gateway.clock.now() < ends);
-    let is_ready = matches!(*secret.state.borrow(), State::Ready(_));
-    if !(is_ready && lasts) {
-        secret
-            .state
-            .send_replace(State::Missing(format!("{place}: {why}").into()));
+    match known {
+        // It is tried every half minute, and said once.
+        State::Missing(before) if before == why => return,
+        State::Ready(_) if lasts => {}
+        _ => {
+            secret.state.send_replace(State::Missing(Arc::clone(&why)));
+        }
     }
+    gateway.log.warn("credential_unavailable", json!({"detail": why}));
 }
 
 /// When it is read again: a file soon, others when three quarters of their time are over.
