@@ -88,3 +88,17 @@ def test_decisions_are_numbered_without_gaps_and_say_when_to_look_again() -> Non
     for page in pages:
         for part in ("**Question.**", "**Answer.**", "**What we gave up.**", "**Look again**"):
             assert part in page.read_text(), (page.name, part)
+
+
+def test_every_error_code_of_the_gateway_has_a_heading_and_every_heading_a_code() -> None:
+    page = (ROOT / "docs/reference/errors.md").read_text()
+    headings = set(re.findall(r"^### (\w+)$", page, re.MULTILINE))
+    sources = {path: path.read_text() for path in (ROOT / "gateway/crates").glob("*/src/**/*.rs")}
+    refused = r'(?:Refusal::new\(\s*\d+,|malformed\()\s*"([a-z]+(?:_[a-z]+)*)",'
+    codes = {code for text in sources.values() for code in re.findall(refused, text)}
+    bodies = sources[ROOT / "gateway/crates/protocols/src/request.rs"]
+    codes |= set(re.findall(r'=> "([a-z_]+)",$', bodies.split("fn code(&self)")[1].split("impl")[0], re.MULTILINE))
+    assert len(codes) > 30, "the sources are read"
+    assert codes - headings == set()
+    everything = "".join(sources.values())
+    assert [heading for heading in headings if f'"{heading}"' not in everything] == []

@@ -62,6 +62,7 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
         || *name == header::TRAILER
         || *name == header::UPGRADE
         || name == "keep-alive"
+        || name == "http2-settings"
         || name.as_str().starts_with("proxy-")
 }
 

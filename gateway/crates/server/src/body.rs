@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use http::Version;
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::uri::Authority;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
@@ -45,6 +48,34 @@ impl RequestBody {
             discard(body).await;
         }
     }
+}
+
+/// A request goes to one host, by one kind of target. What is said twice is how one request is taken for another by
+/// whoever stands in front of the gateway (RFC 9112, 3.2).
+pub(crate) fn check_head(head: &Parts) -> Result<(), Refusal> {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let is_sound = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => is_host(host.as_bytes()),
+        (None, None) => head.version < Version::HTTP_11,
+        _ => false,
+    };
+    if !is_sound {
+        let message = "A request names one host, once.";
+        return Err(Refusal::new(400, "malformed_host", message));
+    }
+    if head
+        .uri
+        .scheme_str()
+        .is_some_and(|scheme| scheme != "http" && scheme != "https")
+    {
+        let message = "The target of a request is a path, or a URI of http or https.";
+        return Err(Refusal::new(400, "malformed_target", message));
+    }
+    check_framing(&head.headers)
+}
+
+fn is_host(host: &[u8]) -> bool {
+    !host.contains(&b'@') && (host.is_empty() || Authority::try_from(host).is_ok())
 }
 
 /// A body with two lengths is how one request is hidden in another.

@@ -12,7 +12,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use serde_json::json;
 
-use crate::body::RequestBody;
+use crate::body::{RequestBody, check_head};
 use crate::call::{AnswerStream, Arrived, serve};
 use crate::compact::compact;
 use crate::explained;
@@ -33,6 +33,16 @@ pub(crate) async fn answer(
     connection: socket::Connection,
 ) -> Result<Response<AnswerStream>, Infallible> {
     let at = Instant::now();
+    let (head, body) = request.into_parts();
+    if let Err(refusal) = check_head(&head) {
+        let id = worker.gateway.identifiers.new_id("call", worker.gateway.clock.now());
+        let mut response = refusal.into_response(family_of(head.uri.path(), &head.headers), &id);
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+        return Ok(response);
+    }
+    let request = Request::from_parts(head, body);
     if opens_socket(&request) {
         return Ok(Box::pin(socket::open(worker, request, &connection)).await);
     }

@@ -9,7 +9,7 @@ use airside_metering::CallBound;
 use airside_protocols::{Address, FrontDoor, RequestFields, scan_request, with_summaries};
 use airside_routing::Plan;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Response, StatusCode};
 use serde_json::json;
@@ -52,7 +52,10 @@ pub(crate) async fn serve(worker: &Arc<Worker>, mut arrived: Arrived) -> Respons
     let caller = match admitted(&worker.gateway, &arrived).await {
         Ok(caller) => caller,
         Err(refusal) => {
-            arrived.body.discard().await;
+            // A caller that waits to be asked for its body is not asked for it.
+            if !arrived.head.headers.contains_key(EXPECT) {
+                arrived.body.discard().await;
+            }
             let id = worker.gateway.identifiers.new_id("call", worker.gateway.clock.now());
             return refusal.into_response(family, &id);
         }

@@ -65,6 +65,19 @@ impl Caller {
         self.stream.write_all(bytes).unwrap();
     }
 
+    pub(crate) fn try_raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// The statuses of all that is answered until the connection ends.
+    pub(crate) fn statuses(&mut self) -> Vec<u16> {
+        let mut statuses = Vec::new();
+        while self.peek(1).is_some() {
+            statuses.push(self.reply().status);
+        }
+        statuses
+    }
+
     pub(crate) fn post(&mut self, path: &str, body: &str) -> Reply {
         self.send(path, body.as_bytes());
         self.reply()

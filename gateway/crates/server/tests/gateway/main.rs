@@ -17,6 +17,7 @@ mod money;
 mod place;
 mod provider;
 mod routing;
+mod smuggling;
 mod sockets;
 mod spans;
 mod streams;
