@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import airside_gateway
 import pytest
+from gateway_control_plane import ControlPlane
+from gateway_processes import GatewayProcess
+from gateway_provider import Provider
 
 SNAPSHOT = {
     "format": 1,
@@ -37,7 +41,9 @@ def test_conditions_are_judged_as_the_gateway_judges_them() -> None:
         airside_gateway.check_condition("request.size > 3")
 
 
-def test_the_gateway_explains_with_the_health_it_sees(joined, control, provider) -> None:
+def test_the_gateway_explains_with_the_health_it_sees(
+    joined: Callable[..., GatewayProcess], control: ControlPlane, provider: Provider
+) -> None:
     control.serve_from(provider)
     gateway = joined()
     gateway.wait_for_snapshot(1)

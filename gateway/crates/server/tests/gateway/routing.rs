@@ -268,3 +268,59 @@ fn only_the_control_plane_may_have_a_call_explained() {
     );
     assert_eq!(caller.reply().status, 401);
 }
+
+fn pooled(provider: &Provider, second: &Provider) -> Value {
+    let mut pooled = snapshot("anthropic", &[provider, second]);
+    pooled["providers"][0]["credentials"] = json!([
+        {"key_id": "first", "kind": "x_api_key", "secret": "sk-1"},
+        {"key_id": "second", "kind": "x_api_key", "secret": "sk-2"},
+    ]);
+    pooled
+}
+
+fn keys_shown(provider: &Provider) -> Vec<String> {
+    let received = provider.received();
+    received
+        .iter()
+        .map(|one| one.header("x-api-key").unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn another_key_is_tried_before_the_next_target_and_a_session_stays_with_it() {
+    for (status, reason) in [(429, "rate_limited"), (401, "credential_rejected")] {
+        let (provider, second) = (
+            Provider::new(vec![json(status, "", "{}"), json(200, "", CACHED)]),
+            always(MESSAGE),
+        );
+        let place = Place::new(&pooled(&provider, &second));
+        for _ in 0..3 {
+            assert_eq!(post(&place, SESSION, &request(&json!({}))).status, 200);
+        }
+        let shown = keys_shown(&provider);
+        assert_eq!(shown.len(), 4);
+        assert_ne!(shown[0], shown[1], "{status}");
+        assert!(
+            shown[2..].iter().all(|key| *key == shown[1]),
+            "the cache is under that key: {shown:?}"
+        );
+        let records = place.journal(3);
+        assert_eq!(
+            attempts(&records[0]),
+            [format!("a failed {reason}"), "a answered -".into()]
+        );
+        assert!(second.received().is_empty());
+    }
+}
+
+#[test]
+fn what_is_not_the_keys_fault_is_not_tried_with_another_key() {
+    let (provider, second) = (Provider::always(json(500, "", "{}")), always(MESSAGE));
+    let place = Place::new(&pooled(&provider, &second));
+    assert_eq!(place.post("/v1/messages", &request(&json!({}))).status, 200);
+    assert_eq!(provider.received().len(), 1);
+    assert_eq!(
+        attempts(&place.journal(1)[0]),
+        ["a failed server_error", "b answered -"]
+    );
+}

@@ -13,17 +13,7 @@ const MOST_STEPS: u64 = 5_000;
 const MOST_HEADERS: u64 = 128;
 
 /// Functions beside the operators.
-const FUNCTIONS: [&str; 9] = [
-    "size",
-    "contains",
-    "startsWith",
-    "endsWith",
-    "int",
-    "double",
-    "string",
-    "min",
-    "max",
-];
+const FUNCTIONS: [&str; 7] = ["size", "contains", "startsWith", "endsWith", "int", "double", "string"];
 
 const OPERATORS: [(&str, &str); 20] = [
     ("_?_:_", "?:"),

@@ -188,7 +188,7 @@ mod tests {
             "time.hour == 1 && time.minute == 17 && time.weekday == 'thursday'",
             "time.day == 26 && time.month == 11 && time.year == 2026 && time.seconds > 0",
             "request.headers.exists(name, name.startsWith('x-'))",
-            "max(request.tools, 5) == 5 && min(1, 2) == 1 && size('ab') == 2 && double(1) < 1.5",
+            "size('ab') == 2 && double(1) < 1.5",
             "int('3') == 3 && string(3) == '3' && 'abc'.contains('b') && 'abc'.endsWith('c')",
             "request.input_tokens / 1000 + 1 == 201 || false",
             "request.task in ['main', 'subagent'] ? false : true",
