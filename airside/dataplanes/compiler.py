@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from airside.access.keys import StoredKey
@@ -63,19 +63,19 @@ from airside.spending.rate_limits import RateLimitDefinition
 from airside.spending.scopes import ANY, ScopeKind, split_scope
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Everything a snapshot is made from."""
+    """Everything a snapshot is made from. What is left out is not there."""
 
     providers: Mapping[str, ProviderDefinition]
     models: Mapping[str, ModelDefinition]
-    agents: Sequence[Agent]
-    keys: Sequence[StoredKey]
-    budgets: Sequence[StoredBudget]
-    rate_limits: Sequence[RateLimitDefinition]
-    revoked: Sequence[RevokedSession]
-    unknown_price: UnknownPriceDefinition
-    recordings: Mapping[ProjectId, RecordingDefinition]
+    agents: Sequence[Agent] = ()
+    keys: Sequence[StoredKey] = ()
+    budgets: Sequence[StoredBudget] = ()
+    rate_limits: Sequence[RateLimitDefinition] = ()
+    revoked: Sequence[RevokedSession] = ()
+    unknown_price: UnknownPriceDefinition = field(default_factory=UnknownPriceDefinition)
+    recordings: Mapping[ProjectId, RecordingDefinition] = field(default_factory=dict)
     token_key_id: str
     token_public_key: bytes
 

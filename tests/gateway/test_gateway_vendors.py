@@ -21,7 +21,7 @@ from google import genai
 from google.genai import errors as google_errors
 
 from airside.dataplanes.compiler import Sources, compile_snapshot
-from airside.routing.definitions import ModelDefinition, ProviderDefinition, UnknownPriceDefinition
+from airside.routing.definitions import ModelDefinition, ProviderDefinition
 from airside.testing.simulated import SimulatedModels
 from airside.testing.simulated.dialects.aws_signing import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 
@@ -133,12 +133,6 @@ def snapshot_of(
     sources = Sources(
         providers={name: definition for name, (definition, _) in providers.items()},
         models={name: ModelDefinition.model_validate(f"{name}/{model}") for name, (_, model) in providers.items()},
-        agents=[],
-        keys=[],
-        budgets=[],
-        revoked=[],
-        unknown_price=UnknownPriceDefinition(),
-        recordings={},
         token_key_id="k",
         token_public_key=b"\0" * 32,
     )

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from airside.dataplanes.compiler import Sources, compile_snapshot, price_list_of
 from airside.dataplanes.snapshot import AwsSource, CommandSource, CredentialKind, FileSource, GcpSource, Provider
-from airside.routing.definitions import ModelDefinition, ProviderDefinition, UnknownPriceDefinition
+from airside.routing.definitions import ModelDefinition, ProviderDefinition
 
 AT = datetime(2026, 11, 26, tzinfo=UTC)
 
@@ -23,12 +23,6 @@ def compiled(environment: dict[str, str] | None = None, **fields: object) -> Pro
     sources = Sources(
         providers={"p": defined(**fields)},
         models={},
-        agents=[],
-        keys=[],
-        budgets=[],
-        revoked=[],
-        unknown_price=UnknownPriceDefinition(),
-        recordings={},
         token_key_id="k",
         token_public_key=b"\0" * 32,
     )
@@ -153,12 +147,6 @@ def test_bedrocks_prefixes_do_not_hide_the_price() -> None:
     sources = Sources(
         providers={"aws": provider},
         models={"m": ModelDefinition.model_validate([f"aws/{profile}", "aws/converse/amazon.nova-pro-v1:0"])},
-        agents=[],
-        keys=[],
-        budgets=[],
-        revoked=[],
-        unknown_price=UnknownPriceDefinition(),
-        recordings={},
         token_key_id="k",
         token_public_key=b"\0" * 32,
     )

@@ -11,7 +11,6 @@ from airside.config.file import parse_file
 from airside.dataplanes.compiler import Sources, compile_snapshot
 from airside.dataplanes.snapshot import Snapshot, Step, Strategy
 from airside.errors import BadConfig
-from airside.routing.definitions import UnknownPriceDefinition
 
 PROVIDERS = """\
 providers:
@@ -27,12 +26,6 @@ def compiled(models: str) -> Snapshot:
     sources = Sources(
         providers=content.providers,
         models=content.models,
-        agents=[],
-        keys=[],
-        budgets=[],
-        revoked=[],
-        unknown_price=UnknownPriceDefinition(),
-        recordings={},
         token_key_id="k",
         token_public_key=bytes(32),
     )

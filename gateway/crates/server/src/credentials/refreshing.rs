@@ -56,7 +56,7 @@ async fn keep_one(gateway: Arc<Gateway>, secret: Weak<LiveSecret>, stop: Cancell
             }
             Err(why) => {
                 note_failure(&gateway, &secret, ends, &why);
-                backoff.wait(chance(&gateway))
+                until_retry(&secret.source, backoff.wait(chance(&gateway)))
             }
         };
         drop(secret);
@@ -87,6 +87,14 @@ fn note_failure(gateway: &Gateway, secret: &LiveSecret, ends: Option<Moment>, wh
     gateway.log.warn("credential_unavailable", json!({"detail": why}));
 }
 
+/// A file that is not there yet is looked for as often as one that is.
+fn until_retry(source: &SecretSource, wait: Duration) -> Duration {
+    match source {
+        SecretSource::File { .. } => wait.min(FILE_EVERY),
+        _ => wait,
+    }
+}
+
 /// When it is read again: a file soon, others when three quarters of their time are over.
 fn until_next(source: &SecretSource, obtained: &Obtained, now: Moment) -> Duration {
     if matches!(source, SecretSource::File { .. }) {
@@ -114,5 +122,7 @@ mod tests {
         assert_eq!(until_next(&command, &Obtained::text("s", None), now), WITHOUT_END);
         let file = SecretSource::File { path: String::new() };
         assert_eq!(until_next(&file, &ends(1_400), now), FILE_EVERY);
+        assert_eq!(until_retry(&file, LONGEST_BACKOFF), FILE_EVERY);
+        assert_eq!(until_retry(&command, LONGEST_BACKOFF), LONGEST_BACKOFF);
     }
 }
