@@ -10,7 +10,7 @@ PYTHON ?= python3
 HARNESSES := codex claude-code opencode
 GATEWAY_SOURCES := $(shell find gateway -path gateway/target -prune -o -type f \( -name '*.rs' -o -name '*.toml' -o -name '*.lock' -o -name '*.pyi' \) -print 2>/dev/null)
 
-.PHONY: help setup system harnesses gateway ui demo test faults check fmt lint types imports rust contracts conformance lock bench bench-peers docs clean
+.PHONY: help setup system harnesses gateway ui demo test faults fuzz check fmt lint types imports rust contracts conformance lock bench bench-peers docs clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ demo: setup  ## A real coding agent repairs a repository on simulated models; se
 
 test: setup  ## Run every test
 	@tools/test $(BIN)
+
+fuzz:  ## Fuzz what reads strangers' bytes, a minute each; needs cargo-fuzz and a nightly toolchain
+	@tools/fuzz $(ARGS)
 
 faults: setup  ## Let everything go wrong around the gateway, scenario by scenario, in the long profile
 	@$(BIN)/pytest tests/gateway/test_gateway_faults.py -m fault --capture=no --quiet --numprocesses 0

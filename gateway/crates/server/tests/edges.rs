@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Which crates of the workspace each may depend on.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("sight", &[]),
     ("protocols", &["sight"]),
     ("snapshot", &["protocols"]),
@@ -17,6 +17,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("mapping", &[]),
     ("journal", &["mapping", "metering", "protocols"]),
     ("translation", &["protocols"]),
+    ("hostile", &["protocols", "translation"]),
     (
         "server",
         &[
