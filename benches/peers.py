@@ -31,7 +31,7 @@ litellm_settings: {{telemetry: false, request_timeout: 60}}
 
 @contextlib.contextmanager
 def litellm(place: Path, upstream: str) -> Iterator[Way]:
-    """LiteLLM proxy with its key check on, a worker for each core."""
+    """LiteLLM proxy as it starts by default, in one process, with its key check on."""
     config, port = place / "litellm.yaml", stand.free_port()
     config.write_text(LITELLM.format(upstream=upstream, master_key=MASTER_KEY))
     command = [
@@ -39,7 +39,6 @@ def litellm(place: Path, upstream: str) -> Iterator[Way]:
         f"--config={config}",
         "--host=127.0.0.1",
         f"--port={port}",
-        f"--num_workers={os.cpu_count() or 1}",
     ]
     environment = {**_plain_environment(place), "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
     with stand.process(command, place / "litellm.log", environment) as child:
