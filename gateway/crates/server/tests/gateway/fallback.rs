@@ -221,7 +221,8 @@ fn held_events_come_first_and_once() {
 
 #[test]
 fn what_another_family_sealed_never_reaches_a_provider() {
-    let (first, _second, both) = pair(json(200, "", MESSAGE), json(200, "", MESSAGE));
+    let (first, _second, mut both) = pair(json(200, "", MESSAGE), json(200, "", MESSAGE));
+    both["providers"][1]["protocol"] = "gemini".into();
     let place = Place::new(&both);
     // As answers translated from Gemini left them with the caller.
     let (sealed, tagged) = ("airside:gemini:ImMybG4i", "call_1__airs_Z2VtaW5pOiJjMmxuIg");
