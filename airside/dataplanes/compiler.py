@@ -97,7 +97,7 @@ def compile_snapshot(sources: Sources, version: int, at: datetime, environment: 
             Model(name=name, route=[_step(step, sources.providers, at) for step in definition.route])
             for name, definition in sorted(sources.models.items())
         ],
-        unknown_price=_unknown_price(sources.unknown_price),
+        unknown_price=_unknownprice_of(sources.unknown_price),
         budgets=_budgets(sources),
         recordings=[
             Recording(project=project, **definition.model_dump())
@@ -216,14 +216,15 @@ def _target(provider_name: str, model: str, providers: Mapping[str, ProviderDefi
     return Target(
         provider=provider_name,
         model=model,
-        price=_price(prices) if prices else None,
+        price=price_of(prices) if prices else None,
         max_output_tokens=known.max_output_tokens,
         max_input_tokens=known.context_window or context_window(price_list, listed_name),
         capabilities=Capabilities.model_validate(known.capabilities.model_dump()),
     )
 
 
-def _price(prices: ModelPrices) -> Price:
+def price_of(prices: ModelPrices) -> Price:
+    """These prices as a snapshot says them."""
     return Price(
         tiers=list(prices.tiers),
         service_tiers=prices.service_tiers,
@@ -245,8 +246,8 @@ def price_list_of(provider: ProviderDefinition) -> str:
     return provider.price_list or PRICE_LISTS.get(provider.seller) or PRICE_LISTS_BY_PROTOCOL[provider.protocol]
 
 
-def _unknown_price(definition: UnknownPriceDefinition) -> UnknownPrice:
-    ceiling = _price(written(definition.ceiling, None)) if definition.ceiling else None
+def _unknownprice_of(definition: UnknownPriceDefinition) -> UnknownPrice:
+    ceiling = price_of(written(definition.ceiling, None)) if definition.ceiling else None
     return UnknownPrice(policy=definition.policy, ceiling=ceiling)
 
 

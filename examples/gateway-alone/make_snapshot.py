@@ -21,6 +21,7 @@ from pathlib import Path
 
 from airside.access.keys import new_key, sha256_of
 from airside.dataplanes import snapshot as contract
+from airside.dataplanes.compiler import price_of
 from airside.routing.prices import published
 from airside.routing.protocols import ProviderProtocol
 from airside.spending.budgets import Window
@@ -30,8 +31,8 @@ VENDOR = "anthropic"
 
 def made_snapshot(key: str, base_url: str, model: str, cap_usd: str) -> contract.Snapshot:
     now = datetime.now(UTC)
-    tiers = published(VENDOR, model, now)
-    if tiers is None:
+    prices = published(VENDOR, model, now)
+    if prices is None:
         raise SystemExit(f"no price is published for {model!r}; the gateway calls nothing that has no price")
     return contract.Snapshot(
         version=1,
@@ -56,9 +57,7 @@ def made_snapshot(key: str, base_url: str, model: str, cap_usd: str) -> contract
         models=[
             contract.Model(
                 name=model,
-                route=[
-                    contract.Step(to=[contract.Target(provider=VENDOR, model=model, price=contract.Price(tiers=tiers))])
-                ],
+                route=[contract.Step(to=[contract.Target(provider=VENDOR, model=model, price=price_of(prices))])],
             )
         ],
         budgets=[

@@ -19,6 +19,10 @@ KEY = json.loads((Path(__file__).parents[2] / "contracts" / "vectors" / "keys.js
 QUESTION = "Say something.\n```script\n- say: {words}\n```\n"
 
 
+def target(provider: str) -> dict[str, object]:
+    return {"provider": provider, "model": "sim", "price": price()}
+
+
 @dataclass(frozen=True)
 class Stack:
     gateway: GatewayProcess
@@ -52,7 +56,10 @@ async def stack(start: Callable[..., GatewayProcess], tmp_path: Path) -> AsyncIt
             "models": [
                 {
                     "name": "coder",
-                    "route": [{"to": [{"provider": name, "model": "sim", "price": price()} for name in protocols]}],
+                    # Each door at its own provider; what is between them is the conformance matrix's business.
+                    "route": [
+                        {"when": f'request.door.startsWith("{name}")', "to": [target(name)]} for name in protocols
+                    ],
                 }
             ],
         }

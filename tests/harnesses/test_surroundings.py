@@ -35,14 +35,14 @@ async def test_a_turn_with_parallel_calls_goes_over_every_dialect(
     assert all(b"blue whale" in request.body for request in lab.models.requests())
 
 
-@pytest.mark.parametrize("family", ProviderProtocol)
+@pytest.mark.parametrize("family", HARNESSES["scripted"].families)
 async def test_a_refusal_of_the_model_is_told_as_one(lab: Lab, family: ProviderProtocol) -> None:
     talk = await lab.start("scripted", family=family)
     events = await talk.turn(scripted("- say: I would rather not.\n  stop: refusal"))
     assert events[-1].reason is TurnEnd.REFUSAL
 
 
-@pytest.mark.parametrize("family", ProviderProtocol)
+@pytest.mark.parametrize("family", HARNESSES["scripted"].families)
 @pytest.mark.parametrize("fault", [{"in_stream_error": {}}, {"garbage": "body"}, {"empty": True}, {"reset": True}])
 async def test_our_agent_survives_a_broken_stream(lab: Lab, family: ProviderProtocol, fault: dict[str, object]) -> None:
     lab.models.fault(**fault, times=1)
