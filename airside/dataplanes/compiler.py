@@ -97,7 +97,7 @@ def compile_snapshot(sources: Sources, version: int, at: datetime, environment: 
             Model(name=name, route=[_step(step, sources.providers, at) for step in definition.route])
             for name, definition in sorted(sources.models.items())
         ],
-        unknown_price=_unknownprice_of(sources.unknown_price),
+        unknown_price=_unknown_price(sources.unknown_price),
         budgets=_budgets(sources),
         recordings=[
             Recording(project=project, **definition.model_dump())
@@ -246,7 +246,7 @@ def price_list_of(provider: ProviderDefinition) -> str:
     return provider.price_list or PRICE_LISTS.get(provider.seller) or PRICE_LISTS_BY_PROTOCOL[provider.protocol]
 
 
-def _unknownprice_of(definition: UnknownPriceDefinition) -> UnknownPrice:
+def _unknown_price(definition: UnknownPriceDefinition) -> UnknownPrice:
     ceiling = price_of(written(definition.ceiling, None)) if definition.ceiling else None
     return UnknownPrice(policy=definition.policy, ceiling=ceiling)
 
