@@ -278,8 +278,8 @@ async def test_googles_sdk_reaches_gemini_wherever_it_is(clouds: Clouds, name: s
     declaration: Any = {"name": "look", "parameters_json_schema": LOOK}
     config: Any = {"tools": [{"function_declarations": [declaration]}]}
     options: Any = {"base_url": clouds.gateway.url}
-    with genai.Client(api_key=KEY["key"], http_options=options) as client:
-        asking = client.aio.models
+    async with genai.Client(api_key=KEY["key"], http_options=options).aio as client:
+        asking = client.models
         whole = await asking.generate_content(model=name, contents=SAY)
         assert whole.text == "hello"
         pieces = [

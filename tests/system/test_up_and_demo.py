@@ -57,7 +57,8 @@ def until(condition: Callable[[], object], what: str) -> None:
 
 def answers(url: str) -> bool:
     try:
-        with urlopen(f"{url}/healthz", timeout=2) as answer:
+        # A busy machine may be slow to answer; nobody there is known at once.
+        with urlopen(f"{url}/healthz", timeout=20) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
