@@ -103,19 +103,26 @@ class Stack:
             return simulated_file(str(self.simulated.ready["url"]), sandbox), "the built-in simulated configuration"
         return None
 
-    async def keep_alive(self, stop: asyncio.Event) -> None:
+    async def keep_alive(self, stop: asyncio.Event, renew: asyncio.Event) -> None:
         """Restart what dies, until `stop`; then drain everything in the reverse order of starting.
 
-        On SIGHUP the gateway is replaced by a new one of the same settings.
+        Each time `renew` is set, the gateway is replaced by a new one of the same settings.
         """
-        loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
             for part in self.parts:
                 group.create_task(part.keep_alive())
-            loop.add_signal_handler(signal.SIGHUP, lambda: group.create_task(self.replace_gateway()))
+            group.create_task(self._replace_when(renew, stop))
             await stop.wait()
-            loop.remove_signal_handler(signal.SIGHUP)
+            renew.set()
             await self.stop()
+
+    async def _replace_when(self, renew: asyncio.Event, stop: asyncio.Event) -> None:
+        while True:
+            await renew.wait()
+            if stop.is_set():
+                return
+            renew.clear()
+            await self.replace_gateway()
 
     async def replace_gateway(self) -> None:
         """Start the gateway anew, such as after an upgrade, without refusing or cutting a call."""
@@ -227,13 +234,14 @@ def up(
 
 
 async def _up(stack: Stack, *, as_json: bool) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop, renew = asyncio.Event(), asyncio.Event()
+    # Before anything is announced: a signal that comes at once must not end the process in its own, rougher way.
+    for number, event in ((signal.SIGTERM, stop), (signal.SIGINT, stop), (signal.SIGHUP, renew)):
+        asyncio.get_running_loop().add_signal_handler(number, event.set)
     try:
         await stack.start()
         _announce(stack, as_json=as_json)
-        await stack.keep_alive(stop)
+        await stack.keep_alive(stop, renew)
     finally:
         await stack.stop()
 
