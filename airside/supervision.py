@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,7 @@ class Supervised:
     _process: asyncio.subprocess.Process | None = None
     _others: list[asyncio.subprocess.Process] = field(default_factory=list)  # coming up beside it, or leaving
     _stopping: bool = False
+    _changing: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while `_process` is about to be another
 
     @property
     def pid(self) -> int | None:
@@ -65,19 +68,30 @@ class Supervised:
     async def start(self) -> Ready:
         """Start it and wait for its ready line. If it does not come up, raises the reason it gave, or `Unavailable`."""
         self._stopping = False
-        self._process = await self._launch(self.role.command())
-        self.ready = await self._first_word(self._process)
-        return self.ready
+        async with self._changing:
+            return await self._begin()
 
     async def replace(self) -> Ready:
         """Start a successor that takes over from the process that runs, which then ends by itself.
 
         If the successor does not come up, the one that runs goes on, and the reason is raised.
         """
+        # The old one may have ended before the successor's word is read: `keep_alive` must not take that for a death.
+        async with self._changing:
+            return await self._hand_over()
+
+    async def _begin(self) -> Ready:
+        self._process = await self._launch(self.role.command())
+        self.ready = await self._first_word(self._process)
+        return self.ready
+
+    async def _hand_over(self) -> Ready:
         successor = await self._launch([*self.role.command(), *self.role.taking_over])
         self._others.append(successor)
-        ready = await self._first_word(successor)
-        self._others.remove(successor)
+        try:
+            ready = await self._first_word(successor)
+        finally:
+            self._others.remove(successor)
         if self._process is not None:
             self._others = [each for each in (*self._others, self._process) if each.returncode is None]
         self._process, self.ready = successor, ready
@@ -86,7 +100,7 @@ class Supervised:
     async def _launch(self, command: Sequence[str]) -> asyncio.subprocess.Process:
         self.role.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.role.log.open("ab") as log:
-            return await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 *command,
                 env=self.role.environment,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -95,6 +109,9 @@ class Supervised:
                 start_new_session=True,
                 preexec_fn=_end_with_parent,
             )
+        if self._stopping:  # `stop` came while it was launched, and could not know of it
+            await self._end(process)
+        return process
 
     async def _first_word(self, process: asyncio.subprocess.Process) -> Ready:
         try:
@@ -138,21 +155,24 @@ class Supervised:
             process = self._process
             assert process is not None
             code = await process.wait()
-            if self._stopping:
-                return
-            if process is not self._process:
-                continue  # its successor runs
-            if self.clock.monotonic() - began > _STEADY_S:
-                backoff_s = _FIRST_BACKOFF_S
-            logger.warning("process ended and is started again", role=self.role.name, exit_code=code)
-            await self.clock.sleep(backoff_s)
+            async with self._changing:
+                if self._stopping:
+                    return
+                if process is not self._process:
+                    continue  # its successor runs
+                if self.clock.monotonic() - began > _STEADY_S:
+                    backoff_s = _FIRST_BACKOFF_S
+                logger.warning("process ended and is started again", role=self.role.name, exit_code=code)
+                await self.clock.sleep(backoff_s)
+                await self._begin_again()
             backoff_s = min(_LONGEST_BACKOFF_S, backoff_s * 2)
-            self.restarts += 1
-            await self._start_again()
 
-    async def _start_again(self) -> None:
+    async def _begin_again(self) -> None:
+        if self._stopping:
+            return
+        self.restarts += 1
         try:
-            await self.start()
+            await self._begin()
         except (AirsideError, ValueError) as error:
             logger.error("process did not come up again", role=self.role.name, reason=str(error))  # noqa: TRY400
 
@@ -170,7 +190,8 @@ class Supervised:
             await asyncio.wait_for(process.wait(), self.role.drain_s)
         except TimeoutError:
             logger.warning("process did not drain in time", role=self.role.name)
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
 
 
