@@ -88,10 +88,8 @@ class Supervised:
     async def _hand_over(self) -> Ready:
         successor = await self._launch([*self.role.command(), *self.role.taking_over])
         self._others.append(successor)
-        try:
-            ready = await self._first_word(successor)
-        finally:
-            self._others.remove(successor)
+        ready = await self._first_word(successor)
+        self._others.remove(successor)
         if self._process is not None:
             self._others = [each for each in (*self._others, self._process) if each.returncode is None]
         self._process, self.ready = successor, ready

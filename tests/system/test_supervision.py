@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from airside.clock import SystemClock
+from airside.errors import AirsideError
 from airside.settings import environment
 from airside.supervision import Role, Supervised
 
@@ -83,3 +84,37 @@ async def test_what_is_being_started_when_the_end_comes_is_ended(tmp_path: Path)
         while part.pid in {None, first}:
             await asyncio.sleep(0.01)
     assert part.restarts == 1
+
+
+async def test_what_is_launched_while_the_end_comes_is_ended(tmp_path: Path) -> None:
+    """`stop` cannot know of it yet: it ends by itself once it is launched."""
+    mark = f"import time; time.sleep(60)  # {tmp_path}"
+    part = supervised(tmp_path, [STEADY], [mark])
+    async with kept_alive(part), asyncio.TaskGroup() as group:
+        replacing = group.create_task(refused(part))
+        await asyncio.sleep(0)  # it now waits for its launch
+        await part.stop()
+        assert await replacing == "process_failed"
+    assert not [pid for pid in processes() if mark.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+async def test_a_successor_that_talks_nonsense_is_ended_with_the_rest(tmp_path: Path) -> None:
+    babbling = "print('nonsense', flush=True); import time; time.sleep(60)"
+    async with kept_alive(supervised(tmp_path, [STEADY], [babbling])) as part:
+        first, before = part.pid, processes()
+        with pytest.raises(ValueError, match="Expecting value"):
+            await part.replace()
+        assert part.pid == first
+        assert processes() - before
+    assert not processes() - before
+
+
+async def refused(part: Supervised) -> str:
+    with pytest.raises(AirsideError) as refusal:
+        await part.replace()
+    return refusal.value.code
+
+
+def processes() -> set[int]:
+    """What this process started and has not yet seen end."""
+    return {int(child) for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
