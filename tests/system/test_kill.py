@@ -54,11 +54,13 @@ async def test_a_killed_worker_is_replaced_and_the_session_goes_on_natively(syst
 
 async def test_no_process_of_a_killed_worker_is_left(system: System, harness: str) -> None:
     session = await mid_turn(system, harness)
-    before = processes_of(session)
-    assert before
+    assert processes_of(session)
     await system.kill_and_wait(system.stack.worker)
-    await all_gone(session, before)
-    assert not processes_of(session)
+
+    async def none_left() -> bool:
+        return not processes_of(session)
+
+    await until(none_left, "the harness died with its worker")
 
 
 def processes_of(session: str) -> list[int]:
@@ -73,13 +75,6 @@ def processes_of(session: str) -> list[int]:
             if marked:
                 found.append(int(folder.name))
     return found
-
-
-async def all_gone(session: str, pids: list[int]) -> None:
-    async def none_left() -> bool:
-        return not set(pids) & set(processes_of(session))
-
-    await until(none_left, "the processes of the harness are gone")
 
 
 def outermost(pids: list[int]) -> int:
@@ -133,8 +128,12 @@ async def test_a_killed_harness_is_started_again(system: System, harness: str) -
     session = await mid_turn(system, harness)
     before = processes_of(session)
     os.kill(outermost(before), signal.SIGKILL)  # the others die with it
+
+    async def all_gone() -> bool:
+        return not set(before) & set(processes_of(session))
+
     # One that is still dying could take the answer, and the command in it would die with the one that runs it.
-    await all_gone(session, before)
+    await until(all_gone, "the killed harness and its processes are gone")
     system.models.release("mid")
     found = await system.at_rest(session)
     assert found["stop_reason"] == {"type": "end_turn"}
