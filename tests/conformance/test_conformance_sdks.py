@@ -6,14 +6,13 @@ import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conformance_clients import SDKS
 from conformance_features import FEATURES, Trial
 from conformance_matrix import FAMILIES
 from gateway_control_plane import price
-from gateway_processes import GatewayProcess, until
+from gateway_processes import GatewayProcess
 
 from airside.testing.simulated import SimulatedModels
 
@@ -27,16 +26,9 @@ class Stack:
     gateway: GatewayProcess
     models: SimulatedModels
 
-    def records(self, count: int) -> list[dict[str, Any]]:
-        path = self.gateway.data / "journal.jsonl"
-        lines = until(
-            lambda: path.exists() and len(path.read_text().splitlines()) >= count and path.read_text(), "records"
-        )
-        return [json.loads(line) for line in lines.splitlines()]
-
     def losses(self) -> list[str]:
         """What the newest call lost."""
-        newest = self.records(len(self.models.requests()))[-1]
+        newest = self.gateway.records(len(self.models.requests()))[-1]
         translation = newest.get("translation") or {"losses": []}
         return [loss["field"] for loss in translation["losses"]]
 

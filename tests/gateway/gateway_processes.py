@@ -155,6 +155,16 @@ class GatewayProcess:
     def readiness(self) -> Any:
         return self.request("GET", "/readyz").json
 
+    def records(self, count: int) -> list[dict[str, Any]]:
+        """What it wrote of its calls, of one without a control plane, once that are at least so many."""
+        until(lambda: len(self._whole_lines()) >= count, f"{count} records")
+        return [json.loads(line) for line in self._whole_lines()]
+
+    def _whole_lines(self) -> Sequence[str]:
+        path = self.data / "journal.jsonl"
+        written = path.read_text() if path.exists() else ""
+        return written.split("\n")[:-1]  # what follows the last end of a line is still being written
+
     def wait_for_snapshot(self, version: int) -> None:
         until(lambda: (self.readiness()["snapshot_version"] or 0) >= version, f"snapshot {version}")
 

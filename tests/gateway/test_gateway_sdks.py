@@ -11,7 +11,7 @@ import anthropic
 import openai
 import pytest
 from gateway_control_plane import price
-from gateway_processes import GatewayProcess, until
+from gateway_processes import GatewayProcess
 
 from airside.testing.simulated import SimulatedModels
 
@@ -27,13 +27,6 @@ def target(provider: str) -> dict[str, object]:
 class Stack:
     gateway: GatewayProcess
     models: SimulatedModels
-
-    def records(self, count: int) -> list[dict[str, object]]:
-        path = self.gateway.data / "journal.jsonl"
-        lines = until(
-            lambda: path.exists() and len(path.read_text().splitlines()) >= count and path.read_text(), "records"
-        )
-        return [json.loads(line) for line in lines.splitlines()]
 
 
 @pytest.fixture
@@ -85,7 +78,7 @@ async def test_anthropics_sdk_calls_streams_counts_and_lists(stack: Stack) -> No
         assert [model.id async for model in client.models.list()] == ["coder"]
         with pytest.raises(anthropic.NotFoundError, match="no model 'nope'"):
             await client.messages.create(**{**ask, "model": "nope"})
-    first, second, *_ = stack.records(4)
+    first, second, *_ = stack.gateway.records(4)
     for record, message in ((first, whole), (second, streamed)):
         usage = record["usage"]
         assert usage["output"] == message.usage.output_tokens
@@ -103,7 +96,7 @@ async def test_openais_sdk_speaks_responses(stack: Stack) -> None:
         assert [model.id async for model in client.models.list()] == ["coder"]
         with pytest.raises(openai.AuthenticationError):
             await client.with_options(api_key="sk-wrong").responses.create(model="coder", input="hi")
-    record = stack.records(2)[0]
+    record = stack.gateway.records(2)[0]
     assert record["usage"]["output"] == whole.usage.output_tokens
     cached = whole.usage.input_tokens_details.cached_tokens
     assert record["usage"]["input_uncached"] + cached == whole.usage.input_tokens
@@ -119,7 +112,7 @@ async def test_openais_sdk_speaks_chat(stack: Stack) -> None:
             stream = await client.chat.completions.create(model="coder", messages=messages, stream=True, **options)
             text = [chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices]
             assert "".join(text) == "hello"
-    records = stack.records(3)
+    records = stack.gateway.records(3)
     assert [record["usage_source"] for record in records] == ["provider", "provider", "estimated"]
     assert records[0]["usage"]["output"] == whole.usage.completion_tokens
     assert all(record["cost_nanousd"] > 0 for record in records)

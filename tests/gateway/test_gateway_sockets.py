@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from gateway_control_plane import price
-from gateway_processes import GatewayProcess, until
+from gateway_processes import GatewayProcess
 from websockets.asyncio.client import ClientConnection, connect
 
 from airside.harnesses.codex.program import PROGRAM as CODEX
@@ -53,12 +53,6 @@ def gateway(start: Callable[..., GatewayProcess], models: SimulatedModels, tmp_p
     return start("--snapshot", str(path))
 
 
-def records(gateway: GatewayProcess, count: int) -> list[dict[str, object]]:
-    path = gateway.data / "journal.jsonl"
-    lines = until(lambda: path.exists() and len(path.read_text().splitlines()) >= count and path.read_text(), "records")
-    return [json.loads(line) for line in lines.splitlines()]
-
-
 async def create(socket: ClientConnection, text: str, **fields: object) -> list[dict[str, object]]:
     """Ask for one response; all its events."""
     message = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
@@ -84,7 +78,7 @@ async def test_a_conversation_goes_over_one_socket(gateway: GatewayProcess) -> N
         second = await create(socket, "And on.", previous_response_id=response["id"])
         assert words(second) == "two"
         await (await socket.ping())
-    assert [record["outcome"] for record in records(gateway, 2)] == ["completed", "completed"]
+    assert [record["outcome"] for record in gateway.records(2)] == ["completed", "completed"]
 
 
 @pytest.fixture
@@ -142,7 +136,7 @@ async def test_codex_uses_its_tools_over_a_socket(
     assert process.returncode == 0, said.decode()
     assert "It is made." in said.decode()
     assert (workspace / "made.txt").read_text() == "made\n"
-    made = records(gateway, 2)
+    made = gateway.records(2)
     assert {record["outcome"] for record in made} == {"completed"}
     metrics = gateway.request("GET", "/metrics").body.decode()
     assert "airside_gateway_sockets_opened_total 0" not in metrics

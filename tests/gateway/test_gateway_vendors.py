@@ -108,11 +108,6 @@ class Clouds:
     gateway: GatewayProcess
     models: SimulatedModels
 
-    def records(self, count: int) -> list[dict[str, Any]]:
-        path = self.gateway.data / "journal.jsonl"
-        lines = until(lambda: path.exists() and path.read_text().count("\n") >= count and path.read_text(), "records")
-        return [json.loads(line) for line in lines.splitlines()]
-
 
 @pytest.fixture
 async def clouds(start: Callable[..., GatewayProcess], tmp_path: Path) -> AsyncIterator[Clouds]:
@@ -179,7 +174,7 @@ async def test_anthropics_sdk_reaches_every_cloud(clouds: Clouds, name: str) -> 
             {"role": "user", "content": [result]},
         ]
         assert (await client.messages.create(messages=messages, **asked)).content
-    first, second, third = clouds.records(3)
+    first, second, third = clouds.gateway.records(3)
     assert [record["usage_source"] for record in (first, second, third)] == ["provider"] * 3
     assert first["usage"]["output"] == whole.usage.output_tokens
     assert second["usage"]["output"] == called.usage.output_tokens
@@ -201,7 +196,7 @@ async def test_a_clouds_refusal_is_said_as_claude_would(clouds: Clouds, name: st
         with pytest.raises(anthropic.RateLimitError) as limited:
             await client.messages.create(**ask)
         assert limited.value.response.headers["retry-after"] == "77"
-    assert [record["cost_nanousd"] for record in clouds.records(2)] == [0, 0]
+    assert [record["cost_nanousd"] for record in clouds.gateway.records(2)] == [0, 0]
 
 
 @pytest.mark.parametrize("name", ["bedrock", "converse"])
@@ -213,7 +208,7 @@ async def test_an_exception_in_the_middle_of_bedrocks_stream_reaches_the_caller(
         with pytest.raises(anthropic.APIStatusError, match="Too many tokens"):
             async with client.messages.stream(**ask) as stream:
                 await stream.get_final_message()
-    (record,) = clouds.records(1)
+    (record,) = clouds.gateway.records(1)
     assert record["outcome"] == "cut"
     assert record["cost_nanousd"] > 0
 
@@ -224,7 +219,7 @@ async def test_tokens_are_counted_by_the_cloud_that_answers(clouds: Clouds) -> N
         for name in ("bedrock", "vertex-claude"):
             counted = await client.messages.count_tokens(model=name, messages=messages)
             assert counted.input_tokens > 0, name
-    assert [record["cost_nanousd"] for record in clouds.records(2)] == [0, 0]
+    assert [record["cost_nanousd"] for record in clouds.gateway.records(2)] == [0, 0]
 
 
 async def test_a_wrong_signature_is_never_the_callers_fault(clouds: Clouds) -> None:
@@ -258,7 +253,7 @@ async def test_openais_sdk_speaks_chat_to_every_cloud(clouds: Clouds, name: str)
         clouds.models.fault("azure" if name == "azure" else "router", status=400, message="no such thing", times=1)
         with pytest.raises(openai.BadRequestError, match="no such thing"):
             await client.chat.completions.create(model=name, messages=[{"role": "user", "content": "hi"}])
-    first, second, _ = clouds.records(3)
+    first, second, _ = clouds.gateway.records(3)
     assert first["cost_nanousd"] == costs(first) > 0
     assert second["cost_nanousd"] == costs(second) > 0
 
@@ -269,7 +264,7 @@ async def test_openais_sdk_speaks_responses_to_azure(clouds: Clouds) -> None:
         assert whole.output_text == "hello"
     (request,) = clouds.models.requests("azure")
     assert (request.path, request.headers["api-key"]) == ("/azure/openai/v1/responses", "k")
-    (record,) = clouds.records(1)
+    (record,) = clouds.gateway.records(1)
     assert record["cost_nanousd"] == costs(record) > 0
 
 
@@ -294,7 +289,7 @@ async def test_googles_sdk_reaches_gemini_wherever_it_is(clouds: Clouds, name: s
             await asking.generate_content(model=name, contents="hi")
         with pytest.raises(google_errors.ClientError, match="no model 'nope'"):
             await asking.generate_content(model="nope", contents="hi")
-    first, second, *_ = clouds.records(5 if name == "gemini" else 4)
+    first, second, *_ = clouds.gateway.records(5 if name == "gemini" else 4)
     assert whole.usage_metadata is not None
     assert first["usage"]["output"] >= (whole.usage_metadata.candidates_token_count or 0) > 0
     for record in (first, second):
