@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import gemini_cli
 import pytest
 from airside_system import System, install_harnesses, make_repository, script
 from conformance_matrix import CLIS, FAMILIES, HARNESS_FEATURE
+from places import place_outside_tmp
 
 pytestmark = [pytest.mark.harness, pytest.mark.timeout(180)]
 
@@ -28,12 +27,8 @@ MODELS = {"gemini": "gemini-3-simulated", "anthropic": "claude-sonnet-4-5"}
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder outside /tmp: Codex refuses a home there."""
-    root = Path(__file__).parents[2] / ".cache" / "system-tests"
-    root.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(dir=root))
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+    with place_outside_tmp() as made:
+        yield made
 
 
 class OneFamily(System):

@@ -1,12 +1,11 @@
 """Harnesses under test: each of them, or one by name, on a lab of its own."""
 
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from harness_lab import HARNESSES, INSTALLATIONS, Lab, open_lab
+from places import place_outside_tmp
 
 REAL = [name for name in HARNESSES if name != "scripted"]
 
@@ -29,12 +28,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def home_of_tests() -> Iterator[Path]:
-    """A folder outside /tmp: Codex refuses to live there."""
-    root = Path(__file__).parents[2] / ".cache" / "harness-tests"
-    root.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(dir=root))
-    yield place
-    shutil.rmtree(place)
+    with place_outside_tmp() as place:
+        yield place
 
 
 @pytest.fixture

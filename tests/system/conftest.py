@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from airside_system import System, install_harnesses
+from places import place_outside_tmp
 
 HARNESSES = ["scripted", "codex", "claude-code", "opencode"]
 
@@ -29,12 +28,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder outside /tmp: Codex refuses a home there when it runs without a sandbox."""
-    root = Path(__file__).parents[2] / ".cache" / "system-tests"
-    root.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(dir=root))
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+    with place_outside_tmp() as made:
+        yield made
 
 
 @pytest.fixture

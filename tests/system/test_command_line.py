@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from shutil import rmtree
 
 import pytest
 import yaml
 from airside_command import Said, Up, airside
 from airside_system import make_repository, script
+from places import place_outside_tmp
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("command-line")]
 
@@ -24,13 +23,10 @@ ANY_PORTS = ("--port", "0", "--gateway-port", "0", "--simulated-port", "0")
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Up]:
-    root = Path(__file__).parents[2] / ".cache" / "system-tests"
-    root.mkdir(parents=True, exist_ok=True)
-    home = Path(tempfile.mkdtemp(dir=root))
-    running = Up(home, "--simulated", *ANY_PORTS)
-    yield running
-    running.stop()
-    rmtree(home, ignore_errors=True)
+    with place_outside_tmp() as home:
+        running = Up(home, "--simulated", *ANY_PORTS)
+        yield running
+        running.stop()
 
 
 @pytest.fixture(scope="module")

@@ -6,17 +6,16 @@ import json
 import os
 import signal
 import sqlite3
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from shutil import rmtree
 from urllib.request import urlopen
 
 import pytest
 from airside_command import Up, airside
 from airside_system import script
+from places import place_outside_tmp
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -28,11 +27,8 @@ ANY_PORTS = ("--port", "0", "--gateway-port", "0", "--simulated-port", "0")
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    root = Path(__file__).parents[2] / ".cache" / "system-tests"
-    root.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(dir=root))
-    yield made
-    rmtree(made, ignore_errors=True)
+    with place_outside_tmp() as made:
+        yield made
 
 
 @pytest.fixture
