@@ -104,8 +104,9 @@ def _kill_marked(name: str, value: str) -> list[int]:
     """Kill every process started with this variable, and what such a process starts meanwhile; a pidfd for each."""
     killed: dict[ProcessIdentity, int] = {}
     while found := [identity for identity in marked(name, value) if identity not in killed]:
-        for identity in found:
-            descriptor = _hold(identity, lambda pid: carries(pid, name, value))
+        # All are held before any is killed: the end of one may be that of another, which could not be told any more.
+        held = {identity: _hold(identity, lambda pid: carries(pid, name, value)) for identity in found}
+        for identity, descriptor in held.items():
             if descriptor is not None:
                 killed[identity] = descriptor
                 with contextlib.suppress(ProcessLookupError):

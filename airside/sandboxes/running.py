@@ -16,17 +16,27 @@ from airside.sandboxes.leftovers import end_marked, kill_marked
 _PIPE_BUFFER_BYTES = 1 << 20
 _STDERR_KEPT_BYTES = 64 << 10
 _LAST_WORDS_WITHIN_S = 1.0
-_START_VARIABLE = "AIRSIDE_START"  # tells the processes of one start from those of another in the same session
+START_VARIABLE = "AIRSIDE_START"  # tells the processes of one start from those of another in the same session
+
+
+def new_start() -> str:
+    """The mark of one start."""
+    return secrets.token_hex(8)
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One command as the machine is to execute it: the fence's own program first, if it has one."""
+    """One command as the machine is to execute it: the fence's own program first, if it has one.
+
+    `start` marks the command's processes in their environment, by `START_VARIABLE`. A fence that gives the program an
+    environment of its own marks that, too.
+    """
 
     command: Sequence[str]
     environment: Mapping[str, str]
     directory: str | None = None
     descriptors: Sequence[int] = field(default_factory=tuple)  # kept open in the program, by the same number
+    start: str = field(default_factory=new_start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,7 @@ class _Pipes(SubprocessStreamProtocol):
 
     def process_exited(self) -> None:
         # What it left behind may hold its pipes open, and whoever reads them waits for their end.
-        kill_marked(_START_VARIABLE, self.start)
+        kill_marked(START_VARIABLE, self.start)
         super().process_exited()
         self.exited.set()
 
@@ -126,22 +136,21 @@ class RunningProgram:
             with contextlib.suppress(ProcessLookupError):
                 self._transport.kill()
             await self._pipes.exited.wait()
-        await end_marked(_START_VARIABLE, self._pipes.start)
+        await end_marked(START_VARIABLE, self._pipes.start)
         self._transport.close()
 
 
 async def spawn(launch: Launch, how: Ending, *, stderr_bytes: int = _STDERR_KEPT_BYTES) -> RunningProgram:
     """Start it with pipes, as the leader of a new session. Raises `SandboxUnavailable` when it cannot be executed."""
     loop = asyncio.get_running_loop()
-    start = secrets.token_hex(8)
     try:
         transport, pipes = await loop.subprocess_exec(
-            lambda: _Pipes(loop, stderr_bytes, start),
+            lambda: _Pipes(loop, stderr_bytes, launch.start),
             *launch.command,
             stdin=PIPE,
             stdout=PIPE,
             stderr=PIPE,
-            env={**launch.environment, _START_VARIABLE: start},
+            env={**launch.environment, START_VARIABLE: launch.start},
             cwd=launch.directory,
             pass_fds=tuple(launch.descriptors),
             start_new_session=True,

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -119,6 +120,19 @@ async def test_stop_kills_what_will_not_end_and_may_be_called_twice(sandbox: San
     await process.stop(grace_s=0.1)
     await process.stop(grace_s=0.1)
     assert await process.wait() == -9
+
+
+async def test_all_that_is_started_is_known_by_its_start(grounds: Grounds, sandbox: Sandbox) -> None:
+    """`stop` waits for what it can tell by this mark; a fence may be gone while what it fenced in still dies."""
+    process = await sandbox.start(["sh", "-c", "sleep 600 & echo up; wait"], {})
+    assert await process.stdout.readline() == b"up\n"
+    running = grounds.running()
+    assert len(running) >= 2
+    starts = {re.search(rb"AIRSIDE_START=(\w+)", Path(f"/proc/{pid}/environ").read_bytes()) for pid in running}
+    assert len({start and start[1] for start in starts}) == 1
+    assert None not in starts
+    await process.stop(grace_s=0)
+    assert not grounds.running()
 
 
 async def test_stop_ends_what_the_program_left_in_a_session_of_its_own(

@@ -16,7 +16,7 @@ from airside.sandboxes.bubblewrap.bridge import GATEWAY_PORT, SERVED_PORT, launc
 from airside.sandboxes.bubblewrap.seccomp import system_call_filter
 from airside.sandboxes.contract import SESSION_VARIABLE, Completed, Endpoint, SandboxSpec, SandboxUnavailable
 from airside.sandboxes.leftovers import children_of, end_marked, identify, send
-from airside.sandboxes.running import Ending, Launch, RunningProgram, complete, spawn
+from airside.sandboxes.running import START_VARIABLE, Ending, Launch, RunningProgram, complete, new_start, spawn
 from airside.sandboxes.surroundings import PLAIN_GIT, SEARCH_PATH, environment_of, limited
 
 NAMESPACES = (
@@ -107,7 +107,10 @@ class BubblewrapSandbox:
         if gateway is not None:
             inside = filesystem.GATEWAY_FOLDER / gateway.name
             arguments += ["--ro-bind", str(gateway.parent), str(filesystem.GATEWAY_FOLDER)]
-        for name, value in environment_of(spec.session_id, filesystem.HOME, environment).items():
+        # Inside as well: of what is dying outside the mark is gone at once, and what it fenced in dies a little later.
+        start = new_start()
+        inherited = environment_of(spec.session_id, filesystem.HOME, environment)
+        for name, value in {**inherited, START_VARIABLE: start}.items():
             arguments += ["--setenv", name, value]
         limits = limited(command, memory_bytes=spec.memory_bytes, processes=spec.processes)
         script = launcher(gateway_socket=inside, listener=listener, port=port)
@@ -117,6 +120,7 @@ class BubblewrapSandbox:
                     command=["bwrap", *by_descriptor, "--", "sh", "-c", script, "airside", *limits],
                     environment={"PATH": SEARCH_PATH, SESSION_VARIABLE: spec.session_id},
                     descriptors=[*descriptors, *([] if listener is None else [listener])],
+                    start=start,
                 ),
                 Ending(gently=_ask_program_to_end, exit_code=_exit_code_of_program),
                 stderr_bytes=stderr_bytes,
