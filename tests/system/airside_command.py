@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -81,9 +82,15 @@ class Up:
         """Its processes by role, as their command lines show it."""
         found = {}
         for pid in _children_of(self.process.pid):
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-            found[_role(words)] = pid
+            with contextlib.suppress(OSError):  # it may end while it is looked at
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+                found[_role(words)] = pid
         return found
+
+    def told(self, said: Said) -> str:
+        """All there is to read about a command that did not do what it should."""
+        events = self.airside("sessions", "events", str(said.last.get("session_id", "")), "--json").out
+        return "\n".join((said.out, said.errors, events, (self.home / "up.log").read_text()))
 
     def end(self) -> tuple[int, str]:
         """Ask it to drain; its exit code, and what else it printed."""

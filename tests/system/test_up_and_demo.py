@@ -134,7 +134,7 @@ def test_what_dies_is_started_again_where_it_was(up: Callable[..., Up]) -> None:
     until(lambda: answers(running.ready["url"]) and answers(running.ready["gateway_url"]), "both serve as before")
     until(lambda: running.airside("agents", "list", "--json").code == 0, "the API answers")
     done = running.airside("run", "scripted", script({"say": "Still here."}), "--json")
-    assert (done.code, done.last["text"]) == (0, "Still here.")
+    assert (done.code, done.last["text"]) == (0, "Still here."), running.told(done)
     assert running.end()[0] == 0
 
 
@@ -152,7 +152,7 @@ def test_a_hangup_replaces_the_gateway_without_a_refused_call(up: Callable[..., 
     assert "process ended and is started again" not in (running.home / "up.log").read_text()
     assert answers(running.ready["gateway_url"])
     done = running.airside("run", "scripted", script({"say": "Still here."}), "--json")
-    assert (done.code, done.last["text"]) == (0, "Still here.")
+    assert (done.code, done.last["text"]) == (0, "Still here."), running.told(done)
     assert running.end()[0] == 0
 
 
