@@ -3,7 +3,7 @@
 //! `settled + held <= granted` holds in every account after every `reserve`, because a call's whole hold is entered in
 //! all its scopes in one step or in none. A hold is the worst case, so settling only ever gives back.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};

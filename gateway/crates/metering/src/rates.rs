@@ -4,7 +4,7 @@
 //! through. Kept in memory only: a gateway that starts again begins with everything free. Tokens are taken by an
 //! estimate and put right when the call is over.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use airside_snapshot::RateLimit;

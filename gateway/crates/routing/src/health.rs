@@ -3,7 +3,7 @@
 //! What fails a provider (no connection, 5xx, silence) counts against all its keys; what fails a key (429, 401) counts
 //! against that key. While nothing is amiss the path of a call takes no lock.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! How soon each target began to answer lately.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 

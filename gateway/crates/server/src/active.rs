@@ -8,6 +8,7 @@ use airside_snapshot::{Compiled, Provider, SnapshotProblem, Timeouts};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::credentials::{ActiveKey, Wallet};
+use crate::known::Known;
 use crate::recorder::ActiveRecording;
 
 /// One provider, ready to be called.
@@ -31,6 +32,8 @@ pub(crate) struct ActiveProvider {
 pub(crate) struct Active {
     pub(crate) compiled: Compiled,
     pub(crate) providers: Vec<ActiveProvider>,
+    /// Keys of this snapshot that were shown already.
+    pub(crate) known_keys: Known,
     recordings: HashMap<String, Arc<ActiveRecording>>,
 }
 
@@ -50,6 +53,7 @@ impl Active {
         let wanted = compiled.snapshot.recordings.iter();
         let wanted = wanted.filter_map(|one| Some((one.project.clone(), Arc::new(ActiveRecording::new(one)?))));
         Ok(Self {
+            known_keys: Known::default(),
             recordings: wanted.collect(),
             compiled,
             providers,

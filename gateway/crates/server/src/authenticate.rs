@@ -1,13 +1,12 @@
 //! Who is calling: a long-lived key or a session token, in any of the places where clients put one.
 
-use std::collections::HashMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use airside_protocols::Family;
 use airside_snapshot::{
-    CLOCK_TOLERANCE_S, KEY_PREFIX, KeyShape, Principal, TOKEN_PREFIX, TokenProblem, claimed_key, key_digest, key_shape,
+    KEY_PREFIX, KeyShape, Principal, TOKEN_PREFIX, TokenProblem, claimed_key, key_digest, key_shape,
     verify_session_token,
 };
 use http::HeaderMap;
@@ -17,49 +16,11 @@ use serde_json::json;
 
 use crate::active::Active;
 use crate::gateway::Gateway;
+use crate::known::is_current;
 use crate::reply::Refusal;
 
 /// How long a call waits for the snapshot that its token asks for.
 const SNAPSHOT_WAIT: Duration = Duration::from_secs(2);
-const MOST_TOKENS: usize = 20_000;
-
-/// Tokens whose signature was checked, by their SHA-256.
-#[derive(Debug, Default)]
-pub(crate) struct TokenCache {
-    verified: Mutex<HashMap<[u8; 32], Arc<Principal>>>,
-}
-
-impl TokenCache {
-    fn get(&self, digest: &[u8; 32], now_s: i64) -> Option<Arc<Principal>> {
-        let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-        verified
-            .get(digest)
-            .filter(|principal| is_current(principal, now_s))
-            .map(Arc::clone)
-    }
-
-    fn put(&self, digest: [u8; 32], principal: &Arc<Principal>, now_s: i64) {
-        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-        if verified.len() >= MOST_TOKENS {
-            verified.retain(|_, principal| is_current(principal, now_s));
-        }
-        if verified.len() >= MOST_TOKENS {
-            verified.clear();
-        }
-        verified.insert(digest, Arc::clone(principal));
-    }
-}
-
-fn is_current(principal: &Principal, now_s: i64) -> bool {
-    let tolerance = if principal.session_id.is_some() {
-        CLOCK_TOLERANCE_S
-    } else {
-        0
-    };
-    principal
-        .expires_at
-        .is_none_or(|expires| now_s < expires.saturating_add(tolerance))
-}
 
 /// Who a call is for, and the snapshot it is served from.
 #[derive(Debug, Clone)]
@@ -128,6 +89,11 @@ fn credentials(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 fn by_key(gateway: &Gateway, active: &Arc<Active>, key: &str) -> Result<Caller, &'static str> {
+    let now_s = gateway.now_s();
+    if let Some(principal) = active.known_keys.get(&gateway.marker, key, now_s) {
+        let active = Arc::clone(active);
+        return Ok(Caller { principal, active });
+    }
     match key_shape(key) {
         KeyShape::WellFormed => {}
         KeyShape::WrongChecksum => return Err("wrong_checksum"),
@@ -135,9 +101,10 @@ fn by_key(gateway: &Gateway, active: &Arc<Active>, key: &str) -> Result<Caller, 
     }
     // The map is keyed by the digest of 256 random bits: what its comparison takes tells nothing about the key.
     let principal = active.compiled.key(&key_digest(key)).ok_or("unknown")?;
-    if !is_current(principal, gateway.now_s()) {
+    if !is_current(principal, now_s) {
         return Err("expired");
     }
+    active.known_keys.put(&gateway.marker, key, principal, now_s);
     Ok(Caller {
         principal: Arc::clone(principal),
         active: Arc::clone(active),
@@ -149,9 +116,8 @@ async fn by_token(
     active: &Arc<Active>,
     token: &str,
 ) -> Result<Result<Caller, &'static str>, Refusal> {
-    let digest = key_digest(token);
     let now_s = gateway.now_s();
-    let known = gateway.tokens.get(&digest, now_s);
+    let known = gateway.known_tokens.get(&gateway.marker, token, now_s);
     let (principal, active) = match known {
         Some(principal) if principal.minimum_snapshot <= active.compiled.snapshot.version => {
             (principal, Arc::clone(active))
@@ -164,7 +130,7 @@ async fn by_token(
                 Err(problem) => return Ok(Err(problem.reason())),
             };
             let principal = Arc::new(Principal::from(claims));
-            gateway.tokens.put(digest, &principal, now_s);
+            gateway.known_tokens.put(&gateway.marker, token, &principal, now_s);
             (principal, active)
         }
     };

@@ -12,11 +12,11 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::active::Active;
-use crate::authenticate::TokenCache;
 use crate::clock::Clock;
 use crate::control::{Desk, FlushDesk, RateDesk};
 use crate::credentials::Wallet;
 use crate::identifiers::Identifiers;
+use crate::known::{Known, Marker};
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::options::JoinToken;
@@ -34,7 +34,10 @@ pub(crate) struct Gateway {
     pub(crate) identifiers: Identifiers,
     active: ArcSwapOption<Active>,
     version: watch::Sender<u64>,
-    pub(crate) tokens: TokenCache,
+    /// Stands for the secrets that callers show.
+    pub(crate) marker: Marker,
+    /// Tokens whose signature was checked.
+    pub(crate) known_tokens: Known,
     pub(crate) health: Health,
     pub(crate) speeds: Speeds,
     pub(crate) sessions: SessionMemory,
@@ -105,7 +108,8 @@ impl Gateway {
             identifiers: Identifiers::default(),
             active: ArcSwapOption::empty(),
             version: watch::Sender::new(0),
-            tokens: TokenCache::default(),
+            marker: Marker::default(),
+            known_tokens: Known::default(),
             health: Health::default(),
             speeds: Speeds::default(),
             sessions: SessionMemory::default(),

@@ -17,6 +17,7 @@ mod explained;
 mod gateway;
 mod health;
 mod identifiers;
+mod known;
 mod log;
 mod metrics;
 mod models;

@@ -1,6 +1,6 @@
 //! A snapshot that was checked, with the look-ups the path of a call needs.
 
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashMapExt as _, HashSet};
 use std::sync::Arc;
 
 use base64::Engine as _;

@@ -1,6 +1,6 @@
 //! Which limits concern whom: limits by the kind of scope and by what they name.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use crate::model::{BudgetWindow, ScopeKind};
 

@@ -11,7 +11,7 @@ use airside_providers::{
 use airside_routing::{Candidate, Course, NextStep, Plan, Skip, Skipped, jittered};
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 
 use super::hold::{Failed, Patience, Start, hold_document, hold_events, note_failure, read_short};
 use super::lane::Lane;
@@ -20,14 +20,15 @@ use super::settle::Call;
 use crate::active::{Active, ActiveProvider};
 use crate::gateway::Worker;
 use crate::reply::Refusal;
-use crate::upstream::{Answer, Destination, SendFault, Way, send};
+use crate::upstream::{Answer, AnswerBody, Destination, SendFault, Way, send};
 
 /// The most that is kept of an error nobody may ever see, and how long it may take.
 const MOST_KEPT: usize = 256 << 10;
 const LONGEST_KEPT: Duration = Duration::from_secs(10);
 
 /// Anthropic and `OpenAI` say with it whether asking again may help.
-const SHOULD_RETRY: &str = "x-should-retry";
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+const EVENT_STREAM: &[u8] = b"text/event-stream";
 
 /// What a call asks for.
 #[derive(Debug, Clone)]
@@ -254,10 +255,11 @@ async fn judge(
     mut answer: Answer,
 ) -> Attempted {
     let wait = retry_after(&answer.headers, worker.gateway.now_s());
-    let headers = lane.answer_headers(answer.headers.clone());
+    let may_wait = answer.headers.get(&SHOULD_RETRY).is_none_or(|value| value != "false");
+    let kind = BodyKind::of(&answer.headers);
+    let headers = lane.answer_headers(std::mem::take(&mut answer.headers));
     let patience = Patience::new(&active.compiled.snapshot.limits, provider.timeouts.idle_ms);
     let status = answer.status;
-    let may_wait = answer.headers.get(SHOULD_RETRY).is_none_or(|value| value != "false");
     match meaning_of_status(status, wait) {
         StatusMeaning::Verdict => {
             let said = words_of_refusal(call, lane, &mut answer, &headers).await?;
@@ -287,7 +289,7 @@ async fn judge(
             Err(setback)
         }
         StatusMeaning::Answer => {
-            let start = hold(call, lane, answer, patience).await;
+            let start = hold(call, lane, kind, answer.body, patience).await;
             let start = start.map_err(|failed| {
                 // The words of another dialect's stream say nothing to this caller.
                 let word = failed.said.clone().filter(|_| !lane.is_translated());
@@ -363,21 +365,42 @@ async fn verdict(call: &Call, lane: &Lane, mut answer: Answer, said: Option<Byte
     }
 }
 
-async fn hold(call: &mut Call, lane: &Lane, answer: Answer, patience: Patience) -> Result<Start, Failed> {
-    let encoding = answer.headers.get(CONTENT_ENCODING);
-    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        // Asked for as it is, it came packed: it can be neither counted nor bounded.
-        return Err(Failed::silent(Kind::Garbage));
+/// What the head of an answer says of its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BodyKind {
+    Document,
+    Events,
+    /// Asked for as it is, it came packed: it can be neither counted nor bounded.
+    Packed,
+}
+
+impl BodyKind {
+    fn of(headers: &HeaderMap) -> Self {
+        let encoding = headers.get(CONTENT_ENCODING);
+        if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            return Self::Packed;
+        }
+        let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let start = content_type.and_then(|value| value.get(..EVENT_STREAM.len()));
+        if start.is_some_and(|start| start.eq_ignore_ascii_case(EVENT_STREAM)) {
+            Self::Events
+        } else {
+            Self::Document
+        }
     }
-    let content_type = answer
-        .headers
-        .get(CONTENT_TYPE)
-        .map(HeaderValue::as_bytes)
-        .unwrap_or_default();
-    if content_type.to_ascii_lowercase().starts_with(b"text/event-stream") {
-        hold_events(answer.body, call, lane, patience).await
-    } else {
-        hold_document(answer.body, call, lane, patience).await
+}
+
+async fn hold(
+    call: &mut Call,
+    lane: &Lane,
+    kind: BodyKind,
+    body: AnswerBody,
+    patience: Patience,
+) -> Result<Start, Failed> {
+    match kind {
+        BodyKind::Packed => Err(Failed::silent(Kind::Garbage)),
+        BodyKind::Events => hold_events(body, call, lane, patience).await,
+        BodyKind::Document => hold_document(body, call, lane, patience).await,
     }
 }
 

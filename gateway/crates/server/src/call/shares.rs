@@ -82,10 +82,9 @@ impl<'a> Share<'a> {
 
 /// As charges and leases spell it: kind and id, and the window unless it is the total.
 pub(crate) fn scope_name(kind: ScopeKind, id: &str, window: BudgetWindow) -> Arc<str> {
-    let kind = kind.name();
     match window {
-        BudgetWindow::Total => format!("{kind}:{id}").into(),
-        window => format!("{kind}:{id}/{}", window.name()).into(),
+        BudgetWindow::Total => [kind.name(), ":", id].concat().into(),
+        window => [kind.name(), ":", id, "/", window.name()].concat().into(),
     }
 }
 

@@ -19,12 +19,15 @@ const BUDGET_WARNING: HeaderName = HeaderName::from_static("x-airside-budget-war
 const DOWNGRADED: HeaderName = HeaderName::from_static("x-airside-downgraded");
 const COST_NAME: HeaderValue = HeaderValue::from_static("x-airside-cost-usd");
 
+/// What is said of a call, and a little of the answer's own: room for all at once.
+const MOST_HEADERS: usize = 12;
 /// Longest value of a header of ours.
 const MOST_BYTES: usize = 400;
 
 /// Say of a call what is known when its answer begins.
 pub(crate) fn tell(headers: &mut HeaderMap, call: &Call) {
     let record = &call.record;
+    headers.reserve(MOST_HEADERS);
     tell_id(headers, &record.call_id);
     if let Some(model) = &record.provider_model {
         headers.insert(MODEL, sanitised(model));
@@ -51,8 +54,7 @@ pub(crate) fn tell(headers: &mut HeaderMap, call: &Call) {
         headers.insert(DOWNGRADED, sanitised(&format!("{to}; budget of {because}")));
     }
     let overhead_us = call.gateway_us();
-    let overhead = format!("{}.{:03}", overhead_us / 1_000, overhead_us % 1_000);
-    headers.insert(OVERHEAD, sanitised(&overhead));
+    headers.insert(OVERHEAD, sanitised(&decimal(overhead_us, 3)));
 }
 
 /// Say what a call costs whose answer is there whole.
@@ -89,7 +91,7 @@ pub(crate) fn trailers(record: &ModelCall) -> HeaderMap {
 fn route_of(record: &ModelCall) -> Option<String> {
     let reason = record.route_reason.as_deref();
     match (record.route_step, reason) {
-        (Some(step), Some(reason)) => Some(format!("step {step}: {reason}")),
+        (Some(step), Some(reason)) => Some(["step ", itoa::Buffer::new().format(step), ": ", reason].concat()),
         (None, reason) => reason.map(str::to_owned),
         (Some(step), None) => Some(format!("step {step}")),
     }
@@ -115,9 +117,23 @@ fn sanitised(text: &str) -> HeaderValue {
 
 /// An amount in US dollars, exact to the last digit.
 fn usd(nanousd: u64) -> String {
-    let (whole, part) = (nanousd / 1_000_000_000, nanousd % 1_000_000_000);
-    let digits = format!("{whole}.{part:09}");
-    digits.trim_end_matches('0').trim_end_matches('.').to_owned()
+    let mut text = decimal(nanousd, 9);
+    let kept = text.trim_end_matches('0').trim_end_matches('.').len();
+    text.truncate(kept);
+    text
+}
+
+/// A number in units of ten to the minus `places`, with all those places.
+fn decimal(number: u64, places: usize) -> String {
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(number);
+    let mut text = String::with_capacity(digits.len() + places + 2);
+    let (whole, part) = digits.split_at(digits.len().saturating_sub(places));
+    text.push_str(if whole.is_empty() { "0" } else { whole });
+    text.push('.');
+    text.extend(std::iter::repeat_n('0', places - part.len()));
+    text.push_str(part);
+    text
 }
 
 #[cfg(test)]
@@ -147,6 +163,13 @@ mod tests {
             (10_500_000_000, "10.5"),
         ] {
             assert_eq!(usd(nanousd), text);
+        }
+    }
+
+    #[test]
+    fn a_decimal_has_all_its_places() {
+        for (number, text) in [(0, "0.000"), (7, "0.007"), (999, "0.999"), (1_000, "1.000"), (12_345, "12.345")] {
+            assert_eq!(decimal(number, 3), text);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Connections kept between calls, per worker, so that taking one never waits for another thread.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
