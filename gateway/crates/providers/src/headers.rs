@@ -9,7 +9,7 @@ pub fn request_headers(caller: &HeaderMap) -> HeaderMap {
     let named = connection_options(caller);
     let mut headers = HeaderMap::with_capacity(caller.len() + 4);
     for (name, value) in caller {
-        if !is_withheld_from_provider(name) && !named.iter().any(|option| option == name) {
+        if !is_withheld_from_provider(name.as_str()) && !named.iter().any(|option| option == name) {
             headers.append(name, value.clone());
         }
     }
@@ -23,11 +23,7 @@ pub fn answer_headers(provider: &HeaderMap, secret: Option<&str>) -> HeaderMap {
     let named = connection_options(provider);
     let mut headers = HeaderMap::with_capacity(provider.len() + 2);
     for (name, value) in provider {
-        let withheld = is_hop_by_hop(name)
-            || *name == header::SET_COOKIE
-            || *name == header::AUTHORIZATION
-            || is_api_key(name)
-            || name.as_str().starts_with("x-airside-")
+        let withheld = is_withheld_from_caller(name.as_str())
             || named.iter().any(|option| option == name)
             || secret.is_some_and(|secret| contains(value.as_bytes(), secret.as_bytes()));
         if !withheld {
@@ -38,7 +34,7 @@ pub fn answer_headers(provider: &HeaderMap, secret: Option<&str>) -> HeaderMap {
 }
 
 fn contains(text: &[u8], secret: &[u8]) -> bool {
-    !secret.is_empty() && memchr::memmem::find(text, secret).is_some()
+    !secret.is_empty() && text.len() >= secret.len() && memchr::memmem::find(text, secret).is_some()
 }
 
 /// The headers that `connection` declares to be for this connection only (RFC 9110, 7.6.1).
@@ -55,36 +51,41 @@ fn connection_options(headers: &HeaderMap) -> Vec<HeaderName> {
         .collect()
 }
 
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    *name == header::CONNECTION
-        || *name == header::TRANSFER_ENCODING
-        || *name == header::TE
-        || *name == header::TRAILER
-        || *name == header::UPGRADE
-        || name == "keep-alive"
-        || name == "http2-settings"
-        || name.as_str().starts_with("proxy-")
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection" | "transfer-encoding" | "te" | "trailer" | "upgrade" | "keep-alive" | "http2-settings"
+    ) || name.starts_with("proxy-")
 }
 
-fn is_api_key(name: &HeaderName) -> bool {
+fn is_api_key(name: &str) -> bool {
     matches!(
-        name.as_str(),
+        name,
         "x-api-key" | "api-key" | "x-goog-api-key" | "x-amz-security-token"
     )
 }
 
-fn is_withheld_from_provider(name: &HeaderName) -> bool {
-    *name == header::AUTHORIZATION
-        || *name == header::COOKIE
-        || *name == header::HOST
-        || *name == header::CONTENT_LENGTH
-        || *name == header::EXPECT
-        // The tap reads the answer, so it must come as it is.
-        || *name == header::ACCEPT_ENCODING
-        || *name == header::FORWARDED
-        || name == "x-real-ip"
-        || name.as_str().starts_with("x-forwarded-")
-        || name.as_str().starts_with("x-airside-")
+fn is_withheld_from_provider(name: &str) -> bool {
+    matches!(
+        name,
+        "authorization"
+            | "cookie"
+            | "host"
+            | "content-length"
+            | "expect"
+            // The tap reads the answer, so it must come as it is.
+            | "accept-encoding"
+            | "forwarded"
+            | "x-real-ip"
+    ) || name.starts_with("x-forwarded-")
+        || name.starts_with("x-airside-")
+        || is_api_key(name)
+        || is_hop_by_hop(name)
+}
+
+fn is_withheld_from_caller(name: &str) -> bool {
+    matches!(name, "set-cookie" | "authorization")
+        || name.starts_with("x-airside-")
         || is_api_key(name)
         || is_hop_by_hop(name)
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use airside_snapshot::{DAY_S, days_from_civil};
-use http::HeaderMap;
-use http::header::RETRY_AFTER;
+use http::header::{HeaderMap, HeaderName, RETRY_AFTER};
 
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
@@ -13,7 +13,7 @@ const MONTHS: [&str; 12] = [
 /// The wait an answer asks for: `retry-after-ms`, else `retry-after` as seconds or as an HTTP date (RFC 9110, 10.2.3).
 #[must_use]
 pub fn retry_after(headers: &HeaderMap, now_s: i64) -> Option<Duration> {
-    if let Some(millis) = headers.get("retry-after-ms").and_then(|value| value.to_str().ok())
+    if let Some(millis) = headers.get(&RETRY_AFTER_MS).and_then(|value| value.to_str().ok())
         && let Some(wait) = positive(millis.trim().parse::<f64>().ok().map(|millis| millis / 1000.0))
     {
         return Some(wait);

@@ -1,7 +1,7 @@
 //! Who is calling: a long-lived key or a session token, in any of the places where clients put one.
 
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use airside_protocols::Family;

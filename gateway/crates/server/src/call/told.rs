@@ -168,7 +168,13 @@ mod tests {
 
     #[test]
     fn a_decimal_has_all_its_places() {
-        for (number, text) in [(0, "0.000"), (7, "0.007"), (999, "0.999"), (1_000, "1.000"), (12_345, "12.345")] {
+        for (number, text) in [
+            (0, "0.000"),
+            (7, "0.007"),
+            (999, "0.999"),
+            (1_000, "1.000"),
+            (12_345, "12.345"),
+        ] {
             assert_eq!(decimal(number, 3), text);
         }
     }
