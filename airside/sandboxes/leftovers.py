@@ -29,12 +29,13 @@ class ProcessIdentity:
 def identify(pid: int) -> ProcessIdentity | None:
     """Who has this id now; None when nobody has, or only a zombie."""
     try:
-        text = (_PROC / str(pid) / "stat").read_text()
+        line = (_PROC / str(pid) / "stat").read_bytes()
     except OSError:
         return None
-    # The second field is the program's name in brackets and may itself hold spaces and brackets (proc(5)).
-    fields = text[text.rindex(")") + 2 :].split()
-    if fields[0] in {"Z", "X"}:
+    # The second field is the program's name in brackets. The program chooses it: it may hold spaces, brackets, and
+    # bytes that are no text (proc(5)).
+    fields = line[line.rindex(b")") + 2 :].split()
+    if fields[0] in {b"Z", b"X"}:
         return None
     return ProcessIdentity(pid, int(fields[1]), int(fields[19]))
 

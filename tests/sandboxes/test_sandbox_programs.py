@@ -122,6 +122,19 @@ async def test_stop_kills_what_will_not_end_and_may_be_called_twice(sandbox: San
     assert await process.wait() == -9
 
 
+async def test_a_program_whose_name_is_no_text_hides_nothing_and_stops_nobody(
+    grounds: Grounds, sandbox: Sandbox
+) -> None:
+    rename = (
+        "open('/proc/self/comm', 'wb').write(b') Z \\xff\\xfe('); print('up', flush=True); import time; time.sleep(600)"
+    )
+    process = await sandbox.start(["python3", "-c", rename], {})
+    assert await process.stdout.readline() == b"up\n"
+    assert (await sandbox.run(["true"], timeout_s=30)).exit_code == 0
+    await process.stop()
+    assert not grounds.running()
+
+
 async def test_all_that_is_started_is_known_by_its_start(grounds: Grounds, sandbox: Sandbox) -> None:
     """`stop` waits for what it can tell by this mark; a fence may be gone while what it fenced in still dies."""
     process = await sandbox.start(["sh", "-c", "sleep 600 & echo up; wait"], {})

@@ -205,7 +205,7 @@ def _ask_program_to_end(bubblewrap: int) -> None:
 def _id_inside(pid: int) -> int | None:
     """The id that a process has in the innermost namespace it is in."""
     try:
-        status = Path(f"/proc/{pid}/status").read_text()
+        status = Path(f"/proc/{pid}/status").read_text(errors="replace")  # it holds a name the program chose
     except OSError:
         return None
     for line in status.splitlines():
