@@ -204,7 +204,11 @@ class System:
             found = await self.session(session)
             return found if found["state"] in states else None
 
-        found: dict[str, Any] = await until(reached, f"session is {' or '.join(states)}")
+        try:
+            found: dict[str, Any] = await until(reached, f"session is {' or '.join(states)}")
+        except AssertionError as late:
+            events = [json.dumps(event) for event in await self.events(session)]
+            raise AssertionError("\n".join([str(late), *events])) from late
         return found
 
     async def at_rest(self, session: str) -> dict[str, Any]:
