@@ -224,7 +224,7 @@ async fn attempt(
         };
         Setback::new(Failed::silent(kind), None)
     })?;
-    call.attempt_answers(answer.status);
+    call.attempt_answers(answer.status, answer.connected_in);
     let mut answer = outgoing.received(answer);
     answer.headers = answer_headers(&answer.headers, shown.secret());
     judge(worker, call, active, provider, &lane, answer).await

@@ -254,11 +254,12 @@ impl Call {
         self.loses(losses);
     }
 
-    /// The head of its answer is there.
-    pub(crate) fn attempt_answers(&mut self, status: u16) {
+    /// The head of its answer is there; opening a connection for it took so long, unless one was kept.
+    pub(crate) fn attempt_answers(&mut self, status: u16, connected_in: Option<Duration>) {
         let now_us = self.elapsed_us();
         if let Some(attempt) = self.record.attempts.last_mut() {
             attempt.status = Some(status);
+            attempt.connect_us = connected_in.map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
             attempt.first_byte_us = Some(now_us);
         }
     }

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use airside_providers::{Decoder, Endpoint};
 use bytes::Bytes;
@@ -50,6 +50,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: AnswerBody,
+    /// How long opening the connection took; `None` over one that was kept.
+    pub(crate) connected_in: Option<Duration>,
 }
 
 /// The body of an answer. Dropping it before its end closes the connection, or resets the stream of a shared one.
@@ -197,7 +199,10 @@ async fn over_fresh(way: Way<'_>, to: &Destination<'_>, message: Message) -> Res
             .await
             .map_err(|_| SendFault::Connect)
     };
-    match within(to.connect, connecting).await? {
+    let began = Instant::now();
+    let connection = within(to.connect, connecting).await?;
+    let connected_in = Some(began.elapsed());
+    let answer = match connection {
         Connection::Http1(connection) => {
             let asked = over_http1(connection, to, message, way.pool);
             within(to.first_byte, async { asked.await.map_err(|_| SendFault::Connect) }).await
@@ -207,7 +212,8 @@ async fn over_fresh(way: Way<'_>, to: &Destination<'_>, message: Message) -> Res
             let request = http2_request(to, message)?;
             within(to.first_byte, over_http2(sender, request)).await
         }
-    }
+    }?;
+    Ok(Answer { connected_in, ..answer })
 }
 
 async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, SendFault>>) -> Result<T, SendFault> {
@@ -255,6 +261,7 @@ async fn over_http1(
         status: head.status,
         headers: head.headers,
         body: AnswerBody::Http1(body),
+        connected_in: None,
     })
 }
 
@@ -266,5 +273,6 @@ async fn over_http2(mut sender: Http2, request: Request<OutBody>) -> Result<Answ
         status: head.status.as_u16(),
         headers: head.headers,
         body: AnswerBody::Http2(incoming),
+        connected_in: None,
     })
 }

@@ -65,6 +65,28 @@ fn a_record_says_why_the_model_stopped() {
 }
 
 #[test]
+fn a_record_says_how_long_connecting_took_unless_a_connection_was_kept() {
+    let (provider, place) = one();
+    let mut caller = place.caller();
+    for _ in 0..2 {
+        assert_eq!(caller.post("/v1/messages", REQUEST).status, 200);
+    }
+    assert_eq!(provider.connections(), 1);
+    let records = place.journal(2);
+    let of_call = |at: usize| {
+        (
+            &records[at]["timings"]["connect_us"],
+            &records[at]["attempts"][0]["connect_us"],
+        )
+    };
+    let (first, attempt) = of_call(0);
+    assert_eq!(first, attempt);
+    let took_us = first.as_u64().unwrap();
+    assert!((1..records[0]["timings"]["head_us"].as_u64().unwrap()).contains(&took_us));
+    assert_eq!(of_call(1), (&json!(null), &json!(null)), "its connection was kept");
+}
+
+#[test]
 fn a_refusal_says_who_it_is() {
     let (_provider, place) = one();
     let reply = place.post("/v1/messages", r#"{"model":"unheard of"}"#);
