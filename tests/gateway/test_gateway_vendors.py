@@ -183,6 +183,23 @@ async def test_anthropics_sdk_reaches_every_cloud(clouds: Clouds, name: str) -> 
         assert record["cost_nanousd"] == costs(record) > 0
 
 
+async def test_what_converse_cannot_be_told_is_said(clouds: Clouds) -> None:
+    tools: Any = [{"type": "web_search_20250305", "name": "web_search"}]
+    async with claude(clouds) as client:
+        answer = await client.messages.with_raw_response.create(
+            model="converse",
+            max_tokens=20,
+            tools=tools,
+            metadata={"user_id": "u"},
+            messages=[{"role": "user", "content": SAY}],
+            extra_headers={"anthropic-beta": "context-1m-2025-08-07"},
+        )
+    lost = ["anthropic_beta", "metadata", "server_tool"]
+    assert answer.headers["x-airside-dropped"] == ",".join(lost)
+    (record,) = clouds.gateway.records(1)
+    assert [loss["field"] for loss in record["translation"]["losses"]] == lost
+
+
 @pytest.mark.parametrize(("name", "place"), [("bedrock", "aws"), ("converse", "aws"), ("vertex-claude", "google")])
 async def test_a_clouds_refusal_is_said_as_claude_would(clouds: Clouds, name: str, place: str) -> None:
     ask: Any = {"model": name, "max_tokens": 20, "messages": [{"role": "user", "content": "hi"}]}

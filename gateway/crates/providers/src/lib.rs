@@ -30,4 +30,4 @@ pub use overflow::is_too_long;
 pub use retry_after::retry_after;
 pub use shown::{AwsKeys, NotShowable, Shown};
 pub use usage::UsageTap;
-pub use vendor::{Decoder, Pieces, Request, Sending, Undecodable, Unserved, Vendor, vendor_of};
+pub use vendor::{Decoder, Lost, Pieces, Request, Sending, Undecodable, Unserved, Vendor, vendor_of};

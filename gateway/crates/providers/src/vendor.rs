@@ -3,6 +3,7 @@
 //! To add a vendor: a folder beside this file with a type that implements `Vendor`, a name for it in
 //! `airside_snapshot::Vendor`, and a line in `vendor_of`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -32,6 +33,12 @@ pub trait Vendor: fmt::Debug + Send + Sync {
     fn body(&self, asked: &Asked<'_>, request: Request<'_>, caller: &HeaderMap) -> Result<Pieces, Unserved> {
         let _ = caller;
         Ok(request.with_model(asked.model))
+    }
+
+    /// What `body` and `headers` leave out of this request, as the caller's dialect spells it.
+    fn losses(&self, asked: &Asked<'_>, request: Request<'_>, caller: &HeaderMap) -> Vec<Lost> {
+        let _ = (asked, request, caller);
+        Vec::new()
     }
 
     /// Take away and add headers; those of the caller and of the provider's definition are there already.
@@ -72,6 +79,9 @@ impl Request<'_> {
 
 /// A body to be sent: its pieces in order, some of them the caller's own memory.
 pub type Pieces = [Bytes; 3];
+
+/// The name of something that a vendor cannot be told. Short, lower case, and never a text of the caller's.
+pub type Lost = Cow<'static, str>;
 
 /// A body in one piece.
 pub(crate) fn in_one(body: impl Into<Bytes>) -> Pieces {

@@ -2,6 +2,7 @@
 //! dialect.
 
 mod converse_answer;
+mod converse_losses;
 mod converse_request;
 mod converse_stream;
 mod count;
@@ -19,7 +20,7 @@ use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use crate::encode::path_segment;
 use crate::endpoint::{Asked, Endpoint};
 use crate::shown::Shown;
-use crate::vendor::{Decoder, Pieces, Request, Sending, Unserved, Vendor};
+use crate::vendor::{Decoder, Lost, Pieces, Request, Sending, Unserved, Vendor};
 
 /// Bedrock in one region.
 #[derive(Debug)]
@@ -90,6 +91,13 @@ impl Vendor for Bedrock {
             (FrontDoor::CountTokens, Api::Converse) => count::converse_body(request),
             (_, Api::Invoke) => invoke::body(request, caller),
             (_, Api::Converse) => converse_request::body(request),
+        }
+    }
+
+    fn losses(&self, asked: &Asked<'_>, request: Request<'_>, caller: &HeaderMap) -> Vec<Lost> {
+        match api_of(asked.model) {
+            (Api::Converse, _) => converse_losses::losses(request, caller),
+            (Api::Invoke, _) => Vec::new(),
         }
     }
 

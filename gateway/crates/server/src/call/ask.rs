@@ -206,7 +206,8 @@ async fn attempt(
         connect: Duration::from_millis(provider.timeouts.connect_ms),
         first_byte: Duration::from_millis(provider.timeouts.first_byte_ms),
     };
-    let outgoing = Outgoing::to(candidate, provider, question, &lane).map_err(Setback::untranslatable)?;
+    let mut outgoing = Outgoing::to(candidate, provider, question, &lane).map_err(Setback::untranslatable)?;
+    call.loses_within(candidate.family, std::mem::take(&mut outgoing.losses));
     let shown = shown_by(call, provider, candidate.key).await?;
     let message = || outgoing.message(&shown, worker.gateway.clock.now());
     let way = Way {

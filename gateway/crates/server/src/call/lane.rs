@@ -56,7 +56,8 @@ impl Lane {
             };
             let readable = readable(own, &candidate.target.provider, history, &question.body);
             return Ok(readable.map_or(Self::AsItCame, |mut readable| {
-                call.loses_within(family, std::mem::take(&mut readable.losses));
+                let losses = std::mem::take(&mut readable.losses);
+                call.loses_within(family, losses.into_iter().map(|loss| loss.field));
                 Self::WithoutForeign(Box::new(readable))
             }));
         }

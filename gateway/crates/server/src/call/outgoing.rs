@@ -1,6 +1,6 @@
 //! The request of one attempt, as its vendor takes it.
 
-use airside_providers::{Asked, Pieces, Sending, Shown, Unserved};
+use airside_providers::{Asked, Lost, Pieces, Sending, Shown, Unserved};
 use airside_routing::Candidate;
 use airside_snapshot::Moment;
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -21,6 +21,8 @@ pub(crate) struct Outgoing<'a> {
     asked: Asked<'a>,
     path: Uri,
     body: Pieces,
+    /// What its vendor cannot be told.
+    pub(crate) losses: Vec<Lost>,
 }
 
 impl<'a> Outgoing<'a> {
@@ -38,6 +40,7 @@ impl<'a> Outgoing<'a> {
         let unserved = |Unserved(why)| Refusal::new(400, "unsupported_by_provider", why);
         let path = provider.vendor.path(&provider.endpoint, &asked).map_err(unserved)?;
         let request = lane.request(question);
+        let losses = provider.vendor.losses(&asked, request, &question.headers);
         let body = provider
             .vendor
             .body(&asked, request, &question.headers)
@@ -55,6 +58,7 @@ impl<'a> Outgoing<'a> {
             asked,
             path: path.parse().map_err(|_| unusable())?,
             body,
+            losses,
         })
     }
 

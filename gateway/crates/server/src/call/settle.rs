@@ -3,6 +3,7 @@
 //! A call that is dropped in the middle, because its caller hung up or the gateway stops, settles and records itself:
 //! there is no way out of this type that forgets money.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -248,10 +249,13 @@ impl Call {
         }
     }
 
-    /// A request of the target's own family leaves this out all the same.
-    pub(crate) fn loses_within(&mut self, family: Family, losses: Vec<Loss>) {
-        self.record.translation = Some(Translation::to(family.name()));
-        self.loses(losses);
+    /// A request leaves this out although it is said in the target's own family.
+    pub(crate) fn loses_within(&mut self, family: Family, fields: impl IntoIterator<Item = Cow<'static, str>>) {
+        for field in fields {
+            let translation = &mut self.record.translation;
+            let translation = translation.get_or_insert_with(|| Translation::to(family.name()));
+            translation.lose(field);
+        }
     }
 
     /// The head of its answer is there; opening a connection for it took so long, unless one was kept.
