@@ -3,6 +3,9 @@
 //! Not for tests of what is right, which are beside the code. `tests/mutations.rs` feeds these with a small corpus and
 //! seeded mutations of it on every test run; `gateway/fuzz` feeds them by `cargo fuzz`. A panic is a finding.
 
+mod event_stream;
+mod front_door;
+
 use airside_protocols::{
     Address, EventSplitter, Family, FrontDoor, StreamReader, array_elements, compacted, events, object_members,
     replace_model, scan_request, summary_request, top_level_text, with_summaries,
@@ -10,17 +13,22 @@ use airside_protocols::{
 use airside_translation::{AnswerTranslator, Wanted, translate_answer, translate_error, translate_request};
 use bytes::Bytes;
 
+use event_stream::event_stream;
+use front_door::front_door;
+
 /// A reader of strangers' bytes.
 pub type Target = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("event_splitter", event_splitter),
     ("request_scan", request_scan),
     ("stream_reader", stream_reader),
     ("json_members", json_members),
     ("request_translation", request_translation),
     ("answer_translation", answer_translation),
+    ("event_stream", event_stream),
+    ("front_door", front_door),
 ];
 
 /// Feed the target of this name.

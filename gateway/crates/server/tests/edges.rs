@@ -17,7 +17,10 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("mapping", &[]),
     ("journal", &["mapping", "metering", "protocols"]),
     ("translation", &["protocols"]),
-    ("hostile", &["protocols", "translation"]),
+    (
+        "hostile",
+        &["protocols", "providers", "server", "snapshot", "translation"],
+    ),
     (
         "server",
         &[
