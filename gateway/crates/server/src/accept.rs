@@ -24,10 +24,13 @@ use tokio_util::task::TaskTracker;
 use crate::gateway::{Gateway, Worker};
 use crate::service::answer;
 use crate::socket;
+use crate::stalled::Stalled;
 use crate::upstream::Pool;
 
 /// For a whole request head, and for a connection on which nothing is asked.
 const LONGEST_HEAD: Duration = Duration::from_secs(90);
+/// For a caller to take something of what waits for it. Longer than any pause of one that means to read on.
+const LONGEST_STALL: Duration = Duration::from_mins(5);
 const REAP_EVERY: Duration = Duration::from_secs(10);
 
 /// An accepted connection, on its way to a worker.
@@ -253,6 +256,7 @@ async fn serve_connection(
     let service = service_fn(move |request| answer(Arc::clone(&worker), request, opened.clone()));
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(LONGEST_HEAD);
+    let stream = Stalled::after(LONGEST_STALL, stream);
     let serving = server.serve_connection(TokioIo::new(stream), service).with_upgrades();
     let mut connection = std::pin::pin!(serving);
     // How a connection ends is known to the calls on it; beyond them it is of no interest.

@@ -30,6 +30,7 @@ mod service;
 mod setup;
 mod socket;
 mod spans;
+mod stalled;
 mod takeover;
 mod upstream;
 mod vault;
