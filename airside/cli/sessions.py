@@ -9,10 +9,11 @@ import typer
 
 from airside.cli.failures import FAILED, reported
 from airside.cli.options import DataDirectoryOption, JsonOption
-from airside.cli.output import dollars, show, show_json, show_table
+from airside.cli.output import age, dollars, show, show_json, show_table
 from airside.cli.run import show_result, summary
 from airside.cli.target import Api, connected
 from airside.cli.transcript import Follower, show_event
+from airside.clock import SystemClock
 from airside.errors import Unavailable
 
 app = typer.Typer(help="Look at sessions and steer them.", no_args_is_help=True)
@@ -35,8 +36,9 @@ def list_sessions(
     if as_json:
         show_json(found)
         return
+    now = SystemClock().now()
     show_table(
-        ["session", "agent", "state", "calls>", "cost>", "created", "title"],
+        ["session", "agent", "state", "calls>", "cost>", "age>", "title~"],
         [
             (
                 one["id"],
@@ -44,7 +46,7 @@ def list_sessions(
                 one["state"],
                 one["usage"]["model_calls"],
                 dollars(one["usage"]["cost_nanousd"]),
-                one["created_at"][:19],
+                age(one["created_at"], now),
                 one["title"],
             )
             for one in found
