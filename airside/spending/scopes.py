@@ -6,7 +6,7 @@ import re
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 ANY = "*"
 
@@ -28,10 +28,19 @@ _ALONE = {ScopeKind.PROJECT, ScopeKind.SESSION}
 _NAMED = "|".join(kind for kind in ScopeKind if kind not in _ALONE)
 _PATTERN = rf"^(project|session|({_NAMED}):[^/\s]{{1,100}})$"
 
+
+def _checked(scope: str) -> str:
+    if not re.fullmatch(_PATTERN, scope):
+        raise ValueError(f"{scope!r} is no scope: write project, session, or one of {_NAMED} with a name: agent:NAME")
+    return scope
+
+
 Scope = Annotated[
     str,
+    AfterValidator(_checked),
     Field(
-        pattern=_PATTERN,
+        # Said in the schemas; judged by `_checked`, in words for people.
+        json_schema_extra={"pattern": _PATTERN},
         description="`project`, `session` (each by itself), or `team:NAME`, `user:NAME`, `agent:NAME`, "
         "`deployment:NAME`, `model:ALIAS`, `provider:NAME`; `user:*` and the like for each by itself.",
     ),

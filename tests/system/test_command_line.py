@@ -271,3 +271,37 @@ def test_routes_are_explained_by_the_gateway_without_a_call(server: Up) -> None:
     assert server.airside("usage", "--json").out == before
     assert server.airside("routes", "explain", "nobody").code == 2
     assert server.airside("routes", "explain", model, "--header", "nonsense").code == 2
+
+
+def test_budgets_are_set_changed_shown_and_lifted(server: Up) -> None:
+    budget = ("user:nobody", "--window", "day")
+    set_to = server.airside("budgets", "set", budget[0], "5", *budget[1:], "--warn-at", "80%", "--json")
+    assert set_to.code == 0, set_to.out + set_to.errors
+    assert (set_to.last["scope"], set_to.last["limit_nanousd"]) == (budget[0], 5_000_000_000)
+    assert "may spend $7.50 per day" in server.airside("budgets", "set", budget[0], "7.5", *budget[1:]).out
+    (listed,) = [one for one in server.airside("budgets", "list", "--json").json if one["scope"] == budget[0]]
+    assert (listed["id"], listed["limit_nanousd"]) == (set_to.last["id"], 7_500_000_000)
+    assert "$7.50 per day" in server.airside("budgets", "show", *budget).out
+    assert server.airside("budgets", "remove", *budget).code == 0
+    gone = server.airside("budgets", "show", *budget, "--json")
+    assert (gone.code, gone.json["error"]["code"]) == (1, "not_found")
+    assert "airside budgets list" in gone.json["error"]["hint"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("nothing:x", "5"), "'nothing:x' is no scope"),
+        (("agent:nobody", "5"), "there is no agent 'nobody'"),
+        (("agent:scripted", "much"), "limit_usd: "),
+        (("agent:scripted", "5", "--window", "fortnight"), "window: Input should be 'minute'"),
+        (("agent:scripted", "5", "--timezone", "Mars/Phobos"), "Mars"),
+        (("agent:scripted", "5", "--on-limit", "downgrade"), "downgrade_to"),
+    ],
+)
+def test_a_budget_that_makes_no_sense_is_refused_with_what_is_wrong(
+    server: Up, arguments: tuple[str, ...], named: str
+) -> None:
+    said = server.airside("budgets", "set", *arguments, "--json")
+    assert said.code == 2, said.out
+    assert named in said.json["error"]["message"]
