@@ -2,6 +2,8 @@
 
 use std::io;
 
+use airside_protocols::ObjectWriter;
+
 use crate::frame::{Frame, Kind};
 use crate::segment::Extent;
 
@@ -37,15 +39,21 @@ impl Batch {
 /// The records behind this sequence, up to a bound, and where reading stopped.
 pub(crate) fn read_batch(
     extents: &[Extent],
+    window: &mut Vec<u8>,
     acknowledged: u64,
     max_records: usize,
     max_bytes: usize,
 ) -> io::Result<(Batch, (u64, u64))> {
-    let mut batch = Batch::default();
+    let most = extents.iter().map(Extent::length).sum::<usize>();
+    let mut batch = Batch {
+        // Where nothing but records lies there, this is what they take: a sequence is about as long as a frame's head.
+        records: Vec::with_capacity(most.min(max_bytes)),
+        ..Batch::default()
+    };
     let mut end = (0, 0);
     for extent in extents {
         let mut is_full = false;
-        let stopped = extent.read(|frame| {
+        let stopped = extent.read(window, |frame| {
             let count = batch.ends.len();
             is_full = count >= max_records || batch.records.len() + frame.payload.len() > max_bytes && count > 0;
             if !is_full && frame.kind == Kind::Record && frame.sequence > acknowledged {
@@ -68,8 +76,9 @@ fn append_record(into: &mut Vec<u8>, frame: Frame<'_>) {
     if !into.is_empty() {
         into.push(b',');
     }
-    into.extend_from_slice(b"{\"sequence\":");
-    into.extend_from_slice(frame.sequence.to_string().as_bytes());
-    into.push(b',');
-    into.extend_from_slice(frame.payload.get(1..).unwrap_or_default());
+    let stored = frame.payload.strip_prefix(b"{").unwrap_or_default();
+    let mut object = ObjectWriter::open(into);
+    object.number("sequence", frame.sequence);
+    object.members(stored.strip_suffix(b"}").unwrap_or_default());
+    object.close();
 }

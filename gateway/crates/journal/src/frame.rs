@@ -8,6 +8,9 @@ pub(crate) const FRAME_HEAD: usize = 4 + 4 + 1 + 8 + 8;
 /// The largest frame; also the slack at the end of a segment.
 pub(crate) const MAX_FRAME: usize = 64 << 10;
 
+/// What most frames fit into.
+const USUAL_FRAME: usize = 2048;
+
 /// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -28,23 +31,43 @@ pub(crate) struct Frame<'a> {
     pub(crate) payload: &'a [u8],
 }
 
-impl Frame<'_> {
-    pub(crate) fn encode(&self, into: &mut Vec<u8>) {
-        let start = into.len();
-        let length = u32::try_from(FRAME_HEAD + self.payload.len()).unwrap_or(u32::MAX);
-        into.extend_from_slice(&length.to_le_bytes());
-        into.extend_from_slice(&[0; 4]);
-        into.push(match self.kind {
-            Kind::Open => 1,
-            Kind::Record => 2,
-        });
-        into.extend_from_slice(&self.open_id.to_le_bytes());
-        into.extend_from_slice(&self.sequence.to_le_bytes());
-        into.extend_from_slice(self.payload);
-        let checksum = crc32fast::hash(into.get(start + 8..).unwrap_or_default());
-        if let Some(place) = into.get_mut(start + 4..start + 8) {
-            place.copy_from_slice(&checksum.to_le_bytes());
+/// Room for the head of a frame, with its payload written behind it. What the head says is known only under the lock of
+/// the spool, and the payload is long by then.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    bytes: Vec<u8>,
+}
+
+impl Draft {
+    pub(crate) fn of(write: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let mut bytes = Vec::with_capacity(USUAL_FRAME);
+        bytes.extend_from_slice(&[0; FRAME_HEAD]);
+        write(&mut bytes);
+        Self { bytes }
+    }
+
+    /// Of the whole frame.
+    pub(crate) fn length(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The frame, as it is written.
+    pub(crate) fn complete(&mut self, kind: Kind, open_id: u64, sequence: u64) -> &[u8] {
+        let length = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        if let Some((head, payload)) = self.bytes.split_first_chunk_mut::<FRAME_HEAD>() {
+            head[..4].copy_from_slice(&length.to_le_bytes());
+            head[8] = match kind {
+                Kind::Open => 1,
+                Kind::Record => 2,
+            };
+            head[9..17].copy_from_slice(&open_id.to_le_bytes());
+            head[17..].copy_from_slice(&sequence.to_le_bytes());
+            let mut checked = crc32fast::Hasher::new();
+            checked.update(&head[8..]);
+            checked.update(payload);
+            head[4..8].copy_from_slice(&checked.finalize().to_le_bytes());
         }
+        &self.bytes
     }
 }
 
@@ -92,9 +115,10 @@ mod tests {
             hurt in any::<prop::sample::Index>(), by in 1_u8..,
         ) {
             let frame = Frame { kind: Kind::Record, open_id, sequence, payload: &payload };
-            let mut bytes = Vec::new();
-            frame.encode(&mut bytes);
+            let mut draft = Draft::of(|out| out.extend_from_slice(&payload));
+            let mut bytes = draft.complete(frame.kind, open_id, sequence).to_vec();
             let length = bytes.len();
+            prop_assert_eq!(draft.length(), length);
             prop_assert_eq!(decode(&bytes), Some((frame, length)));
             prop_assert_eq!(decode(&bytes[..length - 1]), None);
             let at = hurt.index(length);

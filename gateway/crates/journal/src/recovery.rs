@@ -45,6 +45,7 @@ pub(crate) struct Scan {
     pub(crate) last_sequence: u64,
     pub(crate) last_open_id: u64,
     pub(crate) next_segment: u64,
+    window: Vec<u8>,
 }
 
 impl Scan {
@@ -55,7 +56,7 @@ impl Scan {
         };
         let before = segment.last_sequence;
         let mut last_sequence = before;
-        let end = segment.whole().read(|frame| {
+        let end = segment.whole().read(&mut self.window, |frame| {
             self.last_open_id = self.last_open_id.max(frame.open_id);
             match frame.kind {
                 Kind::Open => {

@@ -174,14 +174,22 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
-    /// Call `each` for every whole frame; stop when it says so. Returns where reading stopped.
-    pub(crate) fn read(&self, mut each: impl FnMut(Frame<'_>) -> bool) -> io::Result<u64> {
+    /// How many bytes it has.
+    pub(crate) fn length(&self) -> usize {
+        usize::try_from(self.end.saturating_sub(self.start)).unwrap_or(usize::MAX)
+    }
+
+    /// Call `each` for every whole frame; stop when it says so. Returns where reading stopped. The window is what is
+    /// read through: it grows to the size it needs, and one that was used before need not be filled with zeros again.
+    pub(crate) fn read(&self, window: &mut Vec<u8>, mut each: impl FnMut(Frame<'_>) -> bool) -> io::Result<u64> {
         let (mut at, end) = (self.start, self.end);
-        let wanted = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
-        let mut buffer = vec![0; wanted.min(4 * MAX_FRAME)];
+        let wanted = self.length().min(4 * MAX_FRAME);
+        if window.len() < wanted {
+            window.resize(wanted, 0);
+        }
         while at < end {
-            let want = buffer.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));
-            let Some(window) = buffer.get_mut(..want) else { break };
+            let want = window.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));
+            let Some(window) = window.get_mut(..want) else { break };
             let filled = read_up_to(&self.file, window, at)?;
             let mut from = 0;
             while let Some((frame, length)) = frame::decode(window.get(from..filled).unwrap_or_default()) {

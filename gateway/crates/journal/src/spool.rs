@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use airside_metering::CarriedCharge;
 
 use crate::batch::{Batch, read_batch};
-use crate::frame::{FRAME_HEAD, Frame, Kind, MAX_FRAME};
+use crate::frame::{Draft, Kind, MAX_FRAME};
 use crate::record::ModelCall;
 use crate::recovery::{Scan, charges_of, segment_files};
 use crate::segment::{Extent, SEGMENT_HEAD, Segment};
@@ -105,6 +105,8 @@ pub struct Spool {
     directory: PathBuf,
     options: SpoolOptions,
     books: Mutex<Books>,
+    /// What segments are read through, for the one who delivers them.
+    window: Mutex<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -127,7 +129,6 @@ struct Books {
     cursor: (u64, u64),
     /// Of the last batch handed out: where it ended, and its last sequence.
     handed_out: Option<((u64, u64), u64)>,
-    scratch: Vec<u8>,
 }
 
 impl Spool {
@@ -157,12 +158,12 @@ impl Spool {
             synced: 0,
             cursor: first,
             handed_out: None,
-            scratch: Vec::with_capacity(4096),
         };
         let spool = Self {
             directory: directory.to_owned(),
             options,
             books: Mutex::new(books),
+            window: Mutex::default(),
         };
         let lost = spool.record_lost(scan.open, &mut scan.carried)?;
         Ok((
@@ -181,19 +182,13 @@ impl Spool {
     /// # Errors
     /// `SpoolFault`; then nothing was written and the call must not be made.
     pub fn begin(&self, if_lost: &ModelCall, more_bytes: usize) -> Result<Ticket, SpoolFault> {
-        let payload = if_lost.to_json();
+        let mut frame = Draft::of(|out| if_lost.write_json(out));
         let mut books = self.books();
-        let open = (FRAME_HEAD + payload.len()) as u64;
+        let open = frame.length() as u64;
         let room = open + more_bytes as u64;
         self.make_room(&mut books, open + room)?;
         let open_id = books.next_open_id;
-        let frame = Frame {
-            kind: Kind::Open,
-            open_id,
-            sequence: 0,
-            payload: &payload,
-        };
-        let segment = books.append(frame)?;
+        let segment = books.append(&mut frame, Kind::Open, open_id, 0)?;
         books.next_open_id += 1;
         books.reserved += room;
         if let Some(segment) = books.segments.back_mut() {
@@ -211,16 +206,11 @@ impl Spool {
         reason = "a call is finished once: its ticket is gone afterwards"
     )]
     pub fn finish(&self, ticket: Ticket, call: &ModelCall) -> Result<u64, SpoolFault> {
-        let payload = call.to_json();
+        let mut frame = Draft::of(|out| call.write_json(out));
         let mut books = self.books();
         books.reserved = books.reserved.saturating_sub(ticket.room);
         let sequence = books.next_sequence;
-        books.append(Frame {
-            kind: Kind::Record,
-            open_id: ticket.open_id,
-            sequence,
-            payload: &payload,
-        })?;
+        books.append(&mut frame, Kind::Record, ticket.open_id, sequence)?;
         books.gave_out(sequence);
         let opened_in = books.segments.iter_mut().find(|segment| segment.id == ticket.segment);
         if let Some(segment) = opened_in {
@@ -234,16 +224,11 @@ impl Spool {
     /// # Errors
     /// `SpoolFault` when there is no room.
     pub fn record(&self, call: &ModelCall) -> Result<u64, SpoolFault> {
-        let payload = call.to_json();
+        let mut frame = Draft::of(|out| call.write_json(out));
         let mut books = self.books();
-        self.make_room(&mut books, (FRAME_HEAD + payload.len()) as u64)?;
+        self.make_room(&mut books, frame.length() as u64)?;
         let sequence = books.next_sequence;
-        books.append(Frame {
-            kind: Kind::Record,
-            open_id: 0,
-            sequence,
-            payload: &payload,
-        })?;
+        books.append(&mut frame, Kind::Record, 0, sequence)?;
         books.gave_out(sequence);
         Ok(sequence)
     }
@@ -260,7 +245,9 @@ impl Spool {
             (books.extents(from), books.acknowledged)
         };
         // Calls go on while the files are read.
-        let (batch, end) = read_batch(&extents, acknowledged, max_records, max_bytes)?;
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let (batch, end) = read_batch(&extents, &mut window, acknowledged, max_records, max_bytes)?;
+        drop(window);
         if batch.last > 0 {
             self.books().handed_out = Some((end, batch.last));
         }
@@ -405,14 +392,10 @@ impl Spool {
         open.sort_unstable_by_key(|(open_id, _)| *open_id);
         let lost = open.len();
         for (open_id, (opened_in, payload)) in open {
-            self.make_room(&mut books, (FRAME_HEAD + payload.len()) as u64)?;
+            let mut frame = Draft::of(|out| out.extend_from_slice(&payload));
+            self.make_room(&mut books, frame.length() as u64)?;
             let sequence = books.next_sequence;
-            books.append(Frame {
-                kind: Kind::Record,
-                open_id,
-                sequence,
-                payload: &payload,
-            })?;
+            books.append(&mut frame, Kind::Record, open_id, sequence)?;
             books.gave_out(sequence);
             carried.extend(charges_of(sequence, &payload));
             if let Some(segment) = books.segments.iter_mut().find(|segment| segment.id == opened_in) {
@@ -449,8 +432,8 @@ impl Books {
     }
 
     /// Write a frame where there is room for it; returns the id of that segment.
-    fn append(&mut self, frame: Frame<'_>) -> Result<u64, SpoolFault> {
-        if FRAME_HEAD + frame.payload.len() > MAX_FRAME {
+    fn append(&mut self, frame: &mut Draft, kind: Kind, open_id: u64, sequence: u64) -> Result<u64, SpoolFault> {
+        if frame.length() > MAX_FRAME {
             return Err(SpoolFault::Disk(io::Error::other(
                 "a journal record is larger than a frame can be",
             )));
@@ -464,10 +447,8 @@ impl Books {
             }
             self.segments.push_back(spare);
         }
-        self.scratch.clear();
-        frame.encode(&mut self.scratch);
         let segment = self.segments.back_mut().ok_or(SpoolFault::Full)?;
-        segment.append(&self.scratch)?;
+        segment.append(frame.complete(kind, open_id, sequence))?;
         Ok(segment.id)
     }
 
@@ -489,9 +470,11 @@ impl Books {
 
 /// Where the first record lies that is not acknowledged.
 fn skip_acknowledged(books: &Books) -> Result<(u64, u64), SpoolFault> {
-    let mut at = books.cursor;
+    let (mut at, mut window) = (books.cursor, Vec::new());
     for extent in books.extents(books.cursor) {
-        let stopped = extent.read(|frame| frame.kind == Kind::Open || frame.sequence <= books.acknowledged)?;
+        let stopped = extent.read(&mut window, |frame| {
+            frame.kind == Kind::Open || frame.sequence <= books.acknowledged
+        })?;
         at = (extent.id, stopped);
         if stopped < extent.end {
             break;

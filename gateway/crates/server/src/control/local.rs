@@ -1,16 +1,15 @@
 //! A gateway without a control plane keeps its own books over restarts: a running total of every scope and window, and
 //! the journal as lines of JSON for people to read.
 
-use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use airside_journal::Batch;
 use airside_metering::{Charge, Ledger, Window};
-use memchr::memmem;
+use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 
 use crate::vault::write_private;
@@ -72,7 +71,7 @@ impl LocalBooks {
     /// Take over the records of a batch. Money is counted once, however often a batch comes.
     pub(crate) fn take_over(&self, batch: &Batch) -> io::Result<()> {
         let mut totals = self.totals();
-        let mut spent: HashMap<_, u64> = HashMap::new();
+        let mut spending = Spending::default();
         let mut lines = Vec::with_capacity(batch.records.len() + 512);
         for (sequence, record) in batch.each() {
             if sequence <= totals.through {
@@ -80,23 +79,16 @@ impl LocalBooks {
             }
             lines.extend_from_slice(record);
             lines.push(b'\n');
-            for charge in charges_of(record).map_err(io::Error::other)? {
-                *spent.entry((charge.scope, charge.window_start)).or_default() += charge.nanousd;
-            }
+            spending.add(record).ok_or_else(|| damaged(sequence))?;
         }
+        let charges = spending.charges().map_err(io::Error::other)?;
         self.append_lines(&lines)?;
-        for ((scope, window_start), nanousd) in spent {
-            let known = totals
-                .spent
-                .iter_mut()
-                .find(|charge| charge.scope == scope && charge.window_start == window_start);
+        for fresh in charges {
+            let mut spent = totals.spent.iter_mut();
+            let known = spent.find(|known| known.scope == fresh.scope && known.window_start == fresh.window_start);
             match known {
-                Some(charge) => charge.nanousd = charge.nanousd.saturating_add(nanousd),
-                None => totals.spent.push(Charge {
-                    scope,
-                    window_start,
-                    nanousd,
-                }),
+                Some(charge) => charge.nanousd = charge.nanousd.saturating_add(fresh.nanousd),
+                None => totals.spent.push(fresh),
             }
         }
         totals.through = totals.through.max(batch.last);
@@ -122,12 +114,126 @@ impl LocalBooks {
     }
 }
 
-/// The charges of a record. Its keys can be searched for: in a text their quotes would be escaped.
-fn charges_of(record: &[u8]) -> serde_json::Result<Vec<Charge>> {
-    let Some(at) = memmem::rfind(record, b"\"charges\":") else {
-        return Ok(Vec::new());
-    };
-    let rest = record.get(at + "\"charges\":".len()..).unwrap_or_default();
-    let mut charges = serde_json::Deserializer::from_slice(rest);
-    Vec::<Charge>::deserialize(&mut charges)
+static CHARGES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"charges\":["));
+static AMOUNT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"nanousd\":"));
+
+/// What some records charge, added up as they are written: the few spellings that differ are read once each.
+#[derive(Default)]
+struct Spending<'a> {
+    /// A charge up to its amount, and the sum of the amounts.
+    sums: Vec<(&'a [u8], u64)>,
+}
+
+impl<'a> Spending<'a> {
+    /// Add a record. `None` when its charges are not as `ModelCall` writes them. Its keys can be searched for: in a
+    /// text their quotes would be escaped.
+    fn add(&mut self, record: &'a [u8]) -> Option<()> {
+        let Some(at) = CHARGES.find(record) else {
+            return Some(());
+        };
+        let mut rest = record.get(at + CHARGES.needle().len()..)?;
+        while !rest.starts_with(b"]") {
+            let (charge, after) = rest.split_at_checked(AMOUNT.find(rest)? + AMOUNT.needle().len())?;
+            let digits = after.iter().position(|byte| *byte == b'}')?;
+            let nanousd = std::str::from_utf8(after.get(..digits)?).ok()?.parse::<u64>().ok()?;
+            match self.sums.iter_mut().find(|(known, _)| *known == charge) {
+                Some((_, sum)) => *sum = sum.saturating_add(nanousd),
+                None => self.sums.push((charge, nanousd)),
+            }
+            rest = after.get(digits + 1..)?;
+            rest = rest.strip_prefix(b",").unwrap_or(rest);
+        }
+        Some(())
+    }
+
+    fn charges(self) -> serde_json::Result<Vec<Charge>> {
+        let read = |(charge, sum): (&[u8], u64)| {
+            let text = [charge, sum.to_string().as_bytes(), b"}"].concat();
+            serde_json::from_slice(&text)
+        };
+        self.sums.into_iter().map(read).collect()
+    }
+}
+
+fn damaged(sequence: u64) -> io::Error {
+    io::Error::other(format!("the charges of record {sequence} are damaged"))
+}
+
+#[cfg(test)]
+mod tests {
+    use airside_journal::ModelCall;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn record(project: &str, charges: &[(&str, i64, u64)]) -> Vec<u8> {
+        let charges = charges.iter().map(|(scope, window_start, nanousd)| Charge {
+            scope: (*scope).into(),
+            window_start: *window_start,
+            nanousd: *nanousd,
+        });
+        let call = ModelCall {
+            charges: charges.collect(),
+            ..ModelCall::accepted("call_1".into(), "now".into(), project.into(), "openai-chat")
+        };
+        let mut out = Vec::new();
+        call.write_json(&mut out);
+        out
+    }
+
+    /// As a reader of the whole record would add them up.
+    fn by_serde(records: &[Vec<u8>]) -> Vec<Charge> {
+        let mut sums: Vec<Charge> = Vec::new();
+        for record in records {
+            let record: Value = serde_json::from_slice(record).unwrap();
+            for charge in Vec::<Charge>::deserialize(&record["charges"]).unwrap() {
+                match sums
+                    .iter_mut()
+                    .find(|sum| sum.scope == charge.scope && sum.window_start == charge.window_start)
+                {
+                    Some(sum) => sum.nanousd += charge.nanousd,
+                    None => sums.push(charge),
+                }
+            }
+        }
+        sums
+    }
+
+    #[test]
+    fn charges_are_added_up_by_scope_and_window() {
+        let hostile = "\"charges\":[{]}\"nanousd\":9}";
+        let records = [
+            record("p", &[]),
+            record(hostile, &[("agent:a/day", 86_400, 10), (hostile, 0, 0)]),
+            record(
+                "p",
+                &[
+                    ("agent:a/day", 172_800, u64::from(u32::MAX)),
+                    ("agent:a/day", 86_400, 1),
+                ],
+            ),
+            record("p", &[(hostile, 0, 5), ("session:ä]", 0, 7)]),
+        ];
+        let mut spending = Spending::default();
+        for record in &records {
+            spending.add(record).unwrap();
+        }
+        assert_eq!(spending.charges().unwrap(), by_serde(&records));
+    }
+
+    #[test]
+    fn charges_that_are_cut_short_are_no_charges() {
+        let whole = record("p", &[("agent:a/day", 86_400, 10)]);
+        let start = CHARGES.find(&whole).unwrap() + CHARGES.needle().len();
+        let end = start
+            + whole
+                .get(start..)
+                .unwrap()
+                .iter()
+                .position(|byte| *byte == b']')
+                .unwrap();
+        for cut in start..end {
+            assert_eq!(Spending::default().add(&whole[..cut]), None, "{cut}");
+        }
+    }
 }
