@@ -67,8 +67,8 @@ impl Attempt {
         object.text("provider", &self.provider);
         object.text("model", &self.model);
         present_text(object, "key_id", self.key_id.as_deref());
-        object.text("outcome", self.outcome.name());
-        object.optional_text("reason", self.reason);
+        object.word("outcome", self.outcome.name());
+        object.optional_word("reason", self.reason);
         object.optional_number("status", self.status.map(u64::from));
         object.optional_number("retry_after_ms", self.retry_after_ms);
         object.number("started_us", self.started_us);
@@ -212,7 +212,7 @@ impl Translation {
     }
 
     pub(crate) fn write(&self, object: &mut ObjectWriter<'_>) {
-        object.text("family", self.family);
+        object.word("family", self.family);
         object.objects("losses", &self.losses, |object, loss| object.text("field", &loss.field));
         object.number("losses_omitted", self.losses_omitted);
     }
@@ -260,6 +260,13 @@ fn cut(text: Cow<'static, str>) -> Cow<'static, str> {
 pub(crate) fn present_text(object: &mut ObjectWriter<'_>, key: &str, value: Option<&str>) {
     if let Some(value) = value {
         object.text(key, value);
+    }
+}
+
+/// A word of this program's own, where there is one.
+pub(crate) fn present_word(object: &mut ObjectWriter<'_>, key: &str, value: Option<&'static str>) {
+    if let Some(value) = value {
+        object.word(key, value);
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::detail::{
     Attempt, CallerIdentity, LONGEST_WORD, MOST_LOSSES, MOST_SERVER_TOOLS, ServerToolUse, Timings, Translation,
-    present_number, present_text, word,
+    present_number, present_text, present_word, word,
 };
 use crate::outcome::{Outcome, UsageSource};
 
@@ -223,14 +223,41 @@ impl ModelCall {
     /// Write the record as JSON, without its sequence: the same as `Serialize` gives, in a tenth of the time.
     pub fn write_json(&self, out: &mut Vec<u8>) {
         let mut object = ObjectWriter::open(out);
-        self.write_who(&mut object);
-        self.write_how(&mut object);
+        self.write_settled(&mut object);
+        self.write_rest(object);
+    }
+
+    /// The same, of a call that is being opened; returns the members that are settled by now, as JSON.
+    pub(crate) fn write_opened(&self, out: &mut Vec<u8>) -> Box<[u8]> {
+        let mut object = ObjectWriter::open(out);
+        self.write_settled(&mut object);
+        let settled = object.written().into();
+        self.write_rest(object);
+        settled
+    }
+
+    /// The same, with the members that were settled when it was opened.
+    pub(crate) fn write_ended(&self, settled: &[u8], out: &mut Vec<u8>) {
+        debug_assert_eq!(*settled, *self.write_opened(&mut Vec::new()), "it changed since");
+        let mut object = ObjectWriter::open(out);
+        object.members(settled);
+        self.write_rest(object);
+    }
+
+    /// Who calls, what was asked for and why it goes where it goes.
+    fn write_settled(&self, object: &mut ObjectWriter<'_>) {
+        self.write_who(object);
+        self.write_request(object);
+    }
+
+    fn write_rest(&self, mut object: ObjectWriter<'_>) {
+        self.write_answer(&mut object);
         self.write_cost(&mut object);
         object.close();
     }
 
     fn write_who(&self, object: &mut ObjectWriter<'_>) {
-        object.text("kind", self.kind);
+        object.word("kind", self.kind);
         object.text("call_id", &self.call_id);
         object.text("at", &self.at);
         object.number("snapshot_version", self.snapshot_version);
@@ -244,11 +271,11 @@ impl ModelCall {
         object.object("caller", |caller| self.caller.write(caller));
     }
 
-    fn write_how(&self, object: &mut ObjectWriter<'_>) {
-        object.text("front_door", self.front_door);
+    fn write_request(&self, object: &mut ObjectWriter<'_>) {
+        object.word("front_door", self.front_door);
         object.optional_text("model", self.model.as_deref());
         present_text(object, "downgraded_to", self.downgraded_to.as_deref());
-        present_text(object, "task", self.task);
+        present_word(object, "task", self.task);
         object.flag("stream", self.stream);
         if self.shadow {
             object.flag("shadow", true);
@@ -258,15 +285,18 @@ impl ModelCall {
         present_text(object, "route_rule", self.route_rule.as_deref());
         present_number(object, "route_step", self.route_step);
         object.optional_text("route_reason", self.route_reason.as_deref());
+    }
+
+    fn write_answer(&self, object: &mut ObjectWriter<'_>) {
         if let Some(translation) = &self.translation {
             object.object("translation", |object| translation.write(object));
         }
         object.objects("attempts", &self.attempts, |object, attempt| attempt.write(object));
         object.optional_text("provider", self.provider.as_deref());
         object.optional_text("provider_model", self.provider_model.as_deref());
-        object.text("outcome", self.outcome.name());
+        object.word("outcome", self.outcome.name());
         object.number("status", self.status.into());
-        object.optional_text("error_code", self.error_code);
+        object.optional_word("error_code", self.error_code);
         present_text(object, "finish_reason", self.finish_reason.as_deref());
     }
 
@@ -278,7 +308,7 @@ impl ModelCall {
             usage.number("cache_write_1h", self.usage.cache_write_1h);
             usage.number("output", self.usage.output);
         });
-        object.text("usage_source", self.usage_source.name());
+        object.word("usage_source", self.usage_source.name());
         present_number(object, "reasoning_tokens", self.reasoning_tokens);
         present_text(object, "service_tier", self.service_tier.as_deref());
         if !self.server_tools.is_empty() {
@@ -296,7 +326,7 @@ impl ModelCall {
         object.object("timings", |timings| self.timings.write(timings));
         object.number("bytes_in", self.bytes_in);
         object.number("bytes_out", self.bytes_out);
-        present_text(object, "bodies", self.bodies);
+        present_word(object, "bodies", self.bodies);
     }
 }
 

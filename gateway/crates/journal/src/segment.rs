@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use airside_mapping::Mapping;
 
-use crate::frame::{self, Frame, MAX_FRAME};
+use crate::frame::{self, Check, Frame, MAX_FRAME};
 
 const MAGIC: &[u8; 8] = b"AIRJRNL1";
 /// Magic, first sequence, CRC-32 of both.
@@ -146,6 +146,7 @@ impl Segment {
             file: Arc::clone(&self.file),
             start: SEGMENT_HEAD,
             end: self.bytes,
+            check: Check::All,
         }
     }
 
@@ -156,6 +157,7 @@ impl Segment {
             file: Arc::clone(&self.file),
             start: from.max(SEGMENT_HEAD),
             end: self.written,
+            check: Check::Records,
         }
     }
 
@@ -171,6 +173,7 @@ pub(crate) struct Extent {
     file: Arc<File>,
     start: u64,
     pub(crate) end: u64,
+    check: Check,
 }
 
 impl Extent {
@@ -192,7 +195,7 @@ impl Extent {
             let Some(window) = window.get_mut(..want) else { break };
             let filled = read_up_to(&self.file, window, at)?;
             let mut from = 0;
-            while let Some((frame, length)) = frame::decode(window.get(from..filled).unwrap_or_default()) {
+            while let Some((frame, length)) = frame::decode(window.get(from..filled).unwrap_or_default(), self.check) {
                 if !each(frame) {
                     return Ok(at);
                 }

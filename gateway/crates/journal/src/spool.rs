@@ -75,6 +75,8 @@ pub struct Ticket {
     open_id: u64,
     segment: u64,
     room: u64,
+    /// Members of the record that were settled when it began.
+    settled: Box<[u8]>,
 }
 
 /// What an earlier process left.
@@ -182,7 +184,7 @@ impl Spool {
     /// # Errors
     /// `SpoolFault`; then nothing was written and the call must not be made.
     pub fn begin(&self, if_lost: &ModelCall, more_bytes: usize) -> Result<Ticket, SpoolFault> {
-        let mut frame = Draft::of(|out| if_lost.write_json(out));
+        let (mut frame, settled) = Draft::with(|out| if_lost.write_opened(out));
         let mut books = self.books();
         let open = frame.length() as u64;
         let room = open + more_bytes as u64;
@@ -194,10 +196,16 @@ impl Spool {
         if let Some(segment) = books.segments.back_mut() {
             segment.unfinished += 1;
         }
-        Ok(Ticket { open_id, segment, room })
+        Ok(Ticket {
+            open_id,
+            segment,
+            room,
+            settled,
+        })
     }
 
-    /// Write the record of a call that began. Its room was set aside, so a full disk does not stop it.
+    /// Write the record of a call that began. Its room was set aside, so a full disk does not stop it. Who calls and what
+    /// was asked for, all members up to `route_reason`, stay as they were when it began.
     ///
     /// # Errors
     /// Only when the device fails; the call will then be found unfinished at the next start.
@@ -206,7 +214,7 @@ impl Spool {
         reason = "a call is finished once: its ticket is gone afterwards"
     )]
     pub fn finish(&self, ticket: Ticket, call: &ModelCall) -> Result<u64, SpoolFault> {
-        let mut frame = Draft::of(|out| call.write_json(out));
+        let (mut frame, ()) = Draft::with(|out| call.write_ended(&ticket.settled, out));
         let mut books = self.books();
         books.reserved = books.reserved.saturating_sub(ticket.room);
         let sequence = books.next_sequence;
@@ -224,7 +232,7 @@ impl Spool {
     /// # Errors
     /// `SpoolFault` when there is no room.
     pub fn record(&self, call: &ModelCall) -> Result<u64, SpoolFault> {
-        let mut frame = Draft::of(|out| call.write_json(out));
+        let (mut frame, ()) = Draft::with(|out| call.write_json(out));
         let mut books = self.books();
         self.make_room(&mut books, frame.length() as u64)?;
         let sequence = books.next_sequence;
@@ -392,7 +400,7 @@ impl Spool {
         open.sort_unstable_by_key(|(open_id, _)| *open_id);
         let lost = open.len();
         for (open_id, (opened_in, payload)) in open {
-            let mut frame = Draft::of(|out| out.extend_from_slice(&payload));
+            let (mut frame, ()) = Draft::with(|out| out.extend_from_slice(&payload));
             self.make_room(&mut books, frame.length() as u64)?;
             let sequence = books.next_sequence;
             books.append(&mut frame, Kind::Record, open_id, sequence)?;

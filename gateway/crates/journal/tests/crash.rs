@@ -143,6 +143,88 @@ fn a_call_without_an_end_becomes_a_lost_one_once() {
     assert_eq!(delivered(&spool), expected);
 }
 
+/// A call with everything that is known when it begins.
+fn rich_call() -> ModelCall {
+    ModelCall {
+        session_id: Some("sess_1".into()),
+        agent_name: Some("\"reviewer\"".into()),
+        agent_version: Some(12_345_678_901),
+        model: Some("fast".into()),
+        task: Some("main"),
+        stream: true,
+        trace_id: Some("0123456789abcdef0123456789abcdef".into()),
+        route_step: Some(0),
+        route_reason: Some("the only target".into()),
+        error_code: Some("gateway_died"),
+        hold_nanousd: 77_000_000_000,
+        ..call(1, Outcome::Lost)
+    }
+}
+
+fn whole(spool: &Spool) -> Vec<serde_json::Value> {
+    let batch = spool.next_batch(10, 1 << 20).unwrap();
+    let read = batch.each().map(|(_, record)| serde_json::from_slice(record).unwrap());
+    read.collect()
+}
+
+fn numbered(call: &ModelCall, sequence: u64) -> serde_json::Value {
+    let mut value = serde_json::to_value(call).unwrap();
+    value["sequence"] = sequence.into();
+    value
+}
+
+#[test]
+fn a_record_is_what_its_call_was_whether_it_ended_or_not() {
+    let place = Place::new();
+    let spool = open(&place.0);
+    let opened = rich_call();
+    let ended = ModelCall {
+        outcome: Outcome::Completed,
+        error_code: None,
+        provider: Some("anthropic".into()),
+        cost_nanousd: 9_876_543_210,
+        ..opened.clone()
+    };
+    let _never_finished = spool.begin(&opened, 500).unwrap();
+    let ticket = spool.begin(&opened, 500).unwrap();
+    spool.finish(ticket, &ended).unwrap();
+    drop(spool);
+    assert_eq!(whole(&open(&place.0)), [numbered(&ended, 1), numbered(&opened, 2)]);
+}
+
+/// A frame as version 1 of the file lays it out.
+fn frame(kind: u8, open_id: u64, sequence: u64, payload: &str) -> Vec<u8> {
+    let mut checked = vec![kind];
+    checked.extend_from_slice(&open_id.to_le_bytes());
+    checked.extend_from_slice(&sequence.to_le_bytes());
+    checked.extend_from_slice(payload.as_bytes());
+    let length = u32::try_from(checked.len() + 8).unwrap();
+    let checksum = crc32fast::hash(&checked);
+    [&length.to_le_bytes()[..], &checksum.to_le_bytes(), &checked].concat()
+}
+
+#[test]
+fn a_file_of_an_older_gateway_is_read() {
+    let place = Place::new();
+    std::fs::create_dir_all(&place.0).unwrap();
+    let mut file = [b"AIRJRNL1".as_slice(), &41_u64.to_le_bytes()].concat();
+    file.extend_from_slice(&crc32fast::hash(&file).to_le_bytes());
+    let ended = r#"{"kind":"model_call","call_id":"call_1","outcome":"completed","charges":[]}"#;
+    let lost = r#"{"kind":"model_call","call_id":"call_2","outcome":"lost","charges":[{"scope":"agent:a","window_start":0,"nanousd":5}]}"#;
+    for frame in [frame(1, 6, 0, "{}"), frame(1, 7, 0, lost), frame(2, 6, 41, ended)] {
+        file.extend_from_slice(&frame);
+    }
+    file.resize(80 << 10, 0);
+    std::fs::write(place.0.join(format!("{:016}.segment", 3)), file).unwrap();
+    let (spool, recovered) = Spool::open(&place.0, SMALL).unwrap();
+    assert_eq!((recovered.lost, recovered.carried.len()), (1, 1));
+    let expected = [
+        (41, "call_1".to_owned(), "completed".to_owned()),
+        (42, "call_2".to_owned(), "lost".to_owned()),
+    ];
+    assert_eq!(delivered(&spool), expected);
+}
+
 #[test]
 fn what_was_written_is_there_for_others_before_this_process_ends() {
     let place = Place::new();

@@ -58,6 +58,22 @@ impl<'a> ObjectWriter<'a> {
         write_text(self.key(key), value);
     }
 
+    /// A word of this program's own, in which JSON escapes nothing.
+    #[inline(always)]
+    pub fn word(&mut self, key: &str, value: &'static str) {
+        debug_assert!(is_plain(value.as_bytes()), "{value}");
+        write_plain(self.key(key), value);
+    }
+
+    /// A word of this program's own, or null.
+    #[inline(always)]
+    pub fn optional_word(&mut self, key: &str, value: Option<&'static str>) {
+        match value {
+            Some(value) => self.word(key, value),
+            None => self.key(key).extend_from_slice(b"null"),
+        }
+    }
+
     /// A text, or null.
     #[inline(always)]
     pub fn optional_text(&mut self, key: &str, value: Option<&str>) {
@@ -96,6 +112,12 @@ impl<'a> ObjectWriter<'a> {
         self.out.extend_from_slice(written);
     }
 
+    /// The members so far, for `members` of another object.
+    #[must_use]
+    pub fn written(&self) -> &[u8] {
+        self.out.get(self.start + 1..).unwrap_or_default()
+    }
+
     /// An object of its own.
     #[inline(always)]
     pub fn object(&mut self, key: &str, write: impl FnOnce(&mut ObjectWriter<'_>)) {
@@ -125,13 +147,16 @@ fn write_object(out: &mut Vec<u8>, write: impl FnOnce(&mut ObjectWriter<'_>)) {
 
 fn write_text(out: &mut Vec<u8>, value: &str) {
     if is_plain(value.as_bytes()) {
-        out.reserve(value.len() + 2);
-        out.push(b'"');
-        out.extend_from_slice(value.as_bytes());
-        out.push(b'"');
+        write_plain(out, value);
     } else {
         write_escaped(out, value);
     }
+}
+
+fn write_plain(out: &mut Vec<u8>, value: &str) {
+    out.push(b'"');
+    out.extend_from_slice(value.as_bytes());
+    out.push(b'"');
 }
 
 #[cold]
@@ -140,6 +165,7 @@ fn write_escaped(out: &mut Vec<u8>, value: &str) {
 }
 
 /// Whether JSON escapes nothing of it. Looked at in blocks, the last of which may repeat some of the one before.
+#[inline]
 fn is_plain(text: &[u8]) -> bool {
     if let Some(last) = text.last_chunk::<16>() {
         return is_plain_block(last) && text.as_chunks::<16>().0.iter().all(is_plain_block);
@@ -160,17 +186,25 @@ const fn is_escaped(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
+/// Most numbers of a record are small: they are written where they stand.
+#[inline(always)]
 fn write_number(out: &mut Vec<u8>, value: u64) {
     if value < 10 {
         out.push(digit(value));
-        return;
+    } else if value < MANY {
+        write_many_digits(out, value);
+    } else {
+        write_more_digits(out, value);
     }
-    if value >= MANY {
-        // The digits in front, then eight with their zeros.
-        write_number(out, value / MANY);
-        out.extend_from_slice(&eight_digits(value % MANY).to_le_bytes());
-        return;
-    }
+}
+
+/// The digits in front, then eight with their zeros.
+fn write_more_digits(out: &mut Vec<u8>, value: u64) {
+    write_number(out, value / MANY);
+    out.extend_from_slice(&eight_digits(value % MANY).to_le_bytes());
+}
+
+fn write_many_digits(out: &mut Vec<u8>, value: u64) {
     let digits = eight_digits(value);
     // Zeros in front are the low bytes that are a '0' without more.
     let zeros = (digits ^ ZEROS).trailing_zeros() / 8;

@@ -82,25 +82,26 @@ impl fmt::Display for Moment {
         let of_day = seconds.rem_euclid(DAY_S);
         let mut text = *b"0000-00-00T00:00:00.000000Z";
         let micros = self.micros.rem_euclid(1_000_000);
-        let fields = [
-            (micros, 20, 6),
-            (of_day % 60, 17, 2),
-            (of_day / 60 % 60, 14, 2),
-            (of_day / 3600, 11, 2),
-            (day, 8, 2),
+        // Every call is stamped, so this does without the formatter's machinery.
+        let pairs = [
+            (year / 100, 0),
+            (year % 100, 2),
+            (month, 5),
+            (day, 8),
+            (of_day / 3600, 11),
+            (of_day / 60 % 60, 14),
+            (of_day % 60, 17),
+            (micros / 10_000, 20),
+            (micros / 100 % 100, 22),
+            (micros % 100, 24),
         ];
-        for (value, at, width) in fields.into_iter().chain([(month, 5, 2), (year, 0, 4)]) {
-            write_digits(text.get_mut(at..at + width).unwrap_or_default(), value);
+        for (value, at) in pairs {
+            if let Some([tens, ones]) = text.get_mut(at..at + 2) {
+                let value = u8::try_from(value).unwrap_or(0);
+                (*tens, *ones) = (b'0' + value / 10 % 10, b'0' + value % 10);
+            }
         }
-        // Every call is stamped twice, so this does without the formatter's machinery.
         out.write_str(std::str::from_utf8(&text).unwrap_or_default())
-    }
-}
-
-fn write_digits(place: &mut [u8], mut value: i64) {
-    for digit in place.iter_mut().rev() {
-        *digit = b'0' + u8::try_from(value.rem_euclid(10)).unwrap_or(0);
-        value = value.div_euclid(10);
     }
 }
 
