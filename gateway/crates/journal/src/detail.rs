@@ -240,6 +240,10 @@ impl ServerToolUse {
 /// A word from outside, as a record takes it: without what JSON would have to escape, and cut to `LONGEST_WORD` bytes.
 #[must_use]
 pub fn word(text: &str) -> String {
+    let is_kept = |byte: u8| matches!(byte, b' '..=b'~') && is_plain(byte.into());
+    if text.len() <= LONGEST_WORD && text.bytes().all(is_kept) {
+        return text.to_owned();
+    }
     let mut kept: String = text.chars().filter(|sign| is_plain(*sign)).collect();
     kept.truncate(kept.floor_char_boundary(LONGEST_WORD));
     kept

@@ -3,62 +3,82 @@
 use std::sync::LazyLock;
 
 use airside_journal::word;
+use airside_protocols::Family;
 use memchr::memmem::Finder;
 
 use super::settle::Call;
 
-/// The end of the keys that name a reason to stop: one search for all dialects in every event.
-static REASON: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("eason\""));
+/// What the keys of all dialects but one have in common: one search for them in every event.
+static REASON: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("eason"));
 const STOP_KEYS: [&[u8]; 3] = [b"\"stop_r", b"\"finish_r", b"\"finishR"];
-static REASONING: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| {
-    [
-        Finder::new("\"reasoning_tokens\""),
-        Finder::new("\"thoughtsTokenCount\""),
-    ]
-});
+/// Gemini's count of reasoning.
+static THOUGHTS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"thoughtsTokenCount\""));
 
 impl Call {
-    /// Whole events of the answer, or all of a document, went by.
+    /// Whole events of the provider's answer, or all of a document, went by.
     pub(crate) fn note_finish(&mut self, block: &[u8]) {
-        if let Some(reason) = finish_reason(block) {
-            self.record.finish_reason = Some(reason);
+        let finish = Finish::of(block, self.family);
+        if let Some(reason) = finish.reason {
+            self.record.finish_reason = Some(word(reason));
         }
-        if let Some(tokens) = reasoning_tokens(block) {
+        if let Some(tokens) = finish.reasoning_tokens {
             self.record.reasoning_tokens = Some(tokens);
         }
     }
 }
 
-/// The last reason to stop in it. Inside a text of the model the key's quotes are escaped, so that it is none.
-fn finish_reason(block: &[u8]) -> Option<String> {
-    let reasons = REASON.find_iter(block).filter_map(|at| {
-        let before = block.get(..at)?;
-        let key = STOP_KEYS.iter().find(|key| before.ends_with(key))?;
-        if before.get(..before.len() - key.len())?.ends_with(b"\\") {
-            return None;
-        }
-        let value = value_after(block, at + REASON.needle().len())?.strip_prefix(b"\"")?;
-        let end = value.iter().position(|byte| *byte == b'"')?;
-        std::str::from_utf8(value.get(..end)?).ok().map(word)
-    });
-    reasons.last()
+/// What a part of an answer says, the last of each.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Finish<'a> {
+    reason: Option<&'a str>,
+    reasoning_tokens: Option<u64>,
 }
 
-fn reasoning_tokens(block: &[u8]) -> Option<u64> {
-    REASONING.iter().find_map(|finder| {
-        let counts = finder.find_iter(block).filter_map(|at| {
-            let value = value_after(block, at + finder.needle().len())?;
-            let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
-            std::str::from_utf8(value.get(..digits)?).ok()?.parse().ok()
-        });
-        counts.last()
-    })
+impl<'a> Finish<'a> {
+    fn of(block: &'a [u8], family: Family) -> Self {
+        let mut finish = Self::default();
+        for at in REASON.find_iter(block) {
+            let (before, rest) = block.split_at_checked(at).unwrap_or_default();
+            let rest = rest.strip_prefix(REASON.needle()).unwrap_or_default();
+            if let Some(after) = rest.strip_prefix(b"\"") {
+                finish.reason = stop_reason(before, after).or(finish.reason);
+            } else if let Some(after) = rest.strip_prefix(b"ing_tokens\"")
+                && before.ends_with(b"\"r")
+            {
+                finish.reasoning_tokens = count(after).or(finish.reasoning_tokens);
+            }
+        }
+        if family == Family::Gemini {
+            let counts = THOUGHTS.find_iter(block).filter_map(|at| {
+                let after = block.get(at + THOUGHTS.needle().len()..)?;
+                count(after)
+            });
+            finish.reasoning_tokens = counts.last().or(finish.reasoning_tokens);
+        }
+        finish
+    }
+}
+
+/// Inside a text of the model the key's quotes are escaped, so that it is none.
+fn stop_reason<'a>(before: &[u8], after: &'a [u8]) -> Option<&'a str> {
+    let key = STOP_KEYS.iter().find(|key| before.ends_with(key))?;
+    if before.get(..before.len() - key.len())?.ends_with(b"\\") {
+        return None;
+    }
+    let value = value_after(after)?.strip_prefix(b"\"")?;
+    let end = value.iter().position(|byte| *byte == b'"')?;
+    std::str::from_utf8(value.get(..end)?).ok()
+}
+
+fn count(after: &[u8]) -> Option<u64> {
+    let value = value_after(after)?;
+    let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(value.get(..digits)?).ok()?.parse().ok()
 }
 
 /// What follows a key: behind its colon and any space.
-fn value_after(block: &[u8], at: usize) -> Option<&[u8]> {
-    let rest = block.get(at..)?.trim_ascii_start().strip_prefix(b":")?;
-    Some(rest.trim_ascii_start())
+fn value_after(key: &[u8]) -> Option<&[u8]> {
+    Some(key.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start())
 }
 
 #[cfg(test)]
@@ -80,7 +100,9 @@ mod tests {
             (r#"{"finish_reason":null}{"finish_reason":"length"}"#, Some("length")),
             (r#"{"finish_reason":"#, None),
         ] {
-            assert_eq!(finish_reason(block.as_bytes()).as_deref(), reason, "{block}");
+            for family in [Family::Anthropic, Family::Gemini] {
+                assert_eq!(Finish::of(block.as_bytes(), family).reason, reason, "{block}");
+            }
         }
     }
 
@@ -96,9 +118,11 @@ mod tests {
                 Some(9),
             ),
             (r#"{"reasoning_tokens":null}"#, None),
+            (r#"{"text":"\"reasoning_tokens\":7","other_reasoning_tokens":7}"#, None),
             (r#"{"usage":{}}"#, None),
         ] {
-            assert_eq!(reasoning_tokens(block.as_bytes()), tokens, "{block}");
+            let finish = Finish::of(block.as_bytes(), Family::Gemini);
+            assert_eq!(finish.reasoning_tokens, tokens, "{block}");
         }
     }
 }

@@ -2,31 +2,13 @@
 //! recorded and counted, and nothing is allowed because of them.
 
 use airside_journal::{CallerIdentity, word};
-use http::header::{HeaderMap, HeaderName, USER_AGENT};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 /// Longest text taken over from a header.
 const MOST_HEADER_BYTES: usize = 200;
 /// Longest name or version taken from a product token.
 const MOST_TOKEN_BYTES: usize = 40;
 
-const SESSION_HEADERS: [HeaderName; 7] = [
-    HeaderName::from_static("x-claude-code-session-id"),
-    HeaderName::from_static("session-id"),
-    HeaderName::from_static("session_id"),
-    HeaderName::from_static("thread-id"),
-    HeaderName::from_static("conversation_id"),
-    HeaderName::from_static("x-session-id"),
-    HeaderName::from_static("x-session-affinity"),
-];
-const SUBAGENT_HEADERS: [HeaderName; 2] = [
-    HeaderName::from_static("x-claude-code-agent-id"),
-    HeaderName::from_static("x-openai-subagent"),
-];
-const PARENT_HEADERS: [HeaderName; 2] = [
-    HeaderName::from_static("x-claude-code-parent-agent-id"),
-    HeaderName::from_static("x-parent-session-id"),
-];
-const ORIGINATOR: HeaderName = HeaderName::from_static("originator");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Product tokens of the clients we know, in lower case, and what they are called here. Each stands for all that begin
@@ -43,28 +25,76 @@ const PRODUCTS: [(&str, &str); 9] = [
     ("google-genai-sdk", "google-genai-sdk"),
 ];
 
+/// One thing that several headers may say: the one of the lowest rank, and that rank.
+type Claim<'a> = Option<(u8, &'a HeaderValue)>;
+
+/// What is claimed, found in one pass: looking up a dozen names would cost four times as much.
+#[derive(Default)]
+struct Claims<'a> {
+    session: Claim<'a>,
+    subagent: Claim<'a>,
+    parent: Claim<'a>,
+    user_agent: Claim<'a>,
+    originator: Claim<'a>,
+    is_claude: bool,
+}
+
+impl<'a> Claims<'a> {
+    fn of(headers: &'a HeaderMap) -> Self {
+        let mut claims = Self::default();
+        for (name, value) in headers {
+            claims.note(name.as_str(), value);
+        }
+        claims
+    }
+
+    fn note(&mut self, name: &str, value: &'a HeaderValue) {
+        self.is_claude |= name.starts_with("x-claude-code-");
+        let (claim, rank) = match name {
+            "x-claude-code-session-id" => (&mut self.session, 0),
+            "session-id" => (&mut self.session, 1),
+            "session_id" => (&mut self.session, 2),
+            "thread-id" => (&mut self.session, 3),
+            "conversation_id" => (&mut self.session, 4),
+            "x-session-id" => (&mut self.session, 5),
+            "x-session-affinity" => (&mut self.session, 6),
+            "x-claude-code-agent-id" => (&mut self.subagent, 0),
+            "x-openai-subagent" => (&mut self.subagent, 1),
+            "x-claude-code-parent-agent-id" => (&mut self.parent, 0),
+            "x-parent-session-id" => (&mut self.parent, 1),
+            "user-agent" => (&mut self.user_agent, 0),
+            "originator" => (&mut self.originator, 0),
+            _ => return,
+        };
+        // Of a header that is there twice the first counts.
+        if claim.is_none_or(|(known, _)| rank < known) {
+            *claim = Some((rank, value));
+        }
+    }
+}
+
+fn text(claim: Claim<'_>) -> Option<&str> {
+    claim.and_then(|(_, value)| value.to_str().ok())
+}
+
 /// What the harness says of itself. The headers are those of Claude Code, Codex and `OpenCode`.
 pub(crate) fn identity(headers: &HeaderMap) -> CallerIdentity {
-    let first = |names: &[HeaderName]| {
-        let value = names.iter().find_map(|name| headers.get(name))?;
-        Some(shortened(value.to_str().ok()?))
-    };
-    let (harness, harness_version) = program(headers).unzip();
+    let claims = Claims::of(headers);
+    let (harness, harness_version) = program(&claims).unzip();
     CallerIdentity {
         harness,
         harness_version: harness_version.flatten(),
-        harness_session: first(&SESSION_HEADERS),
-        subagent: first(&SUBAGENT_HEADERS),
-        parent: first(&PARENT_HEADERS),
-        user_agent: first(&[USER_AGENT]),
+        harness_session: text(claims.session).map(shortened),
+        subagent: text(claims.subagent).map(shortened),
+        parent: text(claims.parent).map(shortened),
+        user_agent: text(claims.user_agent).map(shortened),
     }
 }
 
 /// The client and its version, from the first product of its user agent; from `originator` or `x-app` where that is
 /// missing, as in a harness's own side calls.
-fn program(headers: &HeaderMap) -> Option<(String, Option<String>)> {
-    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(agent) = text(&USER_AGENT) {
+fn program(claims: &Claims<'_>) -> Option<(String, Option<String>)> {
+    if let Some(agent) = text(claims.user_agent) {
         let product = agent.split([' ', '(', ';']).next().unwrap_or_default();
         let (name, version) = product
             .split_once('/')
@@ -83,11 +113,10 @@ fn program(headers: &HeaderMap) -> Option<(String, Option<String>)> {
             return Some((name, version.and_then(token)));
         }
     }
-    if let Some(name) = text(&ORIGINATOR).and_then(token) {
+    if let Some(name) = text(claims.originator).and_then(token) {
         return Some((name, None));
     }
-    let is_claude = headers.keys().any(|name| name.as_str().starts_with("x-claude-code-"));
-    is_claude.then(|| ("claude-code".to_owned(), None))
+    claims.is_claude.then(|| ("claude-code".to_owned(), None))
 }
 
 /// A name or a version if it is one: short, and of the signs such words are made of.
@@ -120,7 +149,6 @@ pub(crate) fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     fn told(pairs: &[(&'static str, &str)]) -> CallerIdentity {
         let pairs = pairs.iter();
@@ -190,6 +218,18 @@ mod tests {
             told.parent.as_deref(),
         );
         assert_eq!(tree, (Some("s1"), Some("a2"), Some("a1")));
+    }
+
+    #[test]
+    fn of_several_names_of_a_session_the_first_in_our_order_counts() {
+        let told = told(&[
+            ("x-session-affinity", "last"),
+            ("session_id", "third"),
+            ("session-id", "second"),
+            ("session-id", "again"),
+            ("thread-id", "fourth"),
+        ]);
+        assert_eq!(told.harness_session.as_deref(), Some("second"));
     }
 
     #[test]

@@ -77,9 +77,10 @@ impl Series {
 
     /// Where calls of this model and provider, front door and task are counted.
     fn group_of(&mut self, names: (&str, &str), kind: (&'static str, &'static str)) -> Option<&mut Group> {
-        let has_room = self.has(names, kind) || self.count < MOST_SERIES;
-        let (model, provider) = if has_room { names } else { (OTHER, OTHER) };
-        if !self.has((model, provider), kind) {
+        let is_known = self.has(names, kind);
+        let is_told_apart = is_known || self.count < MOST_SERIES;
+        let (model, provider) = if is_told_apart { names } else { (OTHER, OTHER) };
+        if !is_known && !self.has((model, provider), kind) {
             self.count += 1;
             let of_model = self.groups.entry(model.into()).or_default();
             let group = of_model.entry(provider.into()).or_default();
