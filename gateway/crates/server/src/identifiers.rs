@@ -37,6 +37,20 @@ impl Default for Identifiers {
     }
 }
 
+/// All digits of a number. They are made of twelve at a time, so that the shifts are of one word.
+fn base32(mut number: u128) -> [u8; 26] {
+    let mut digits = [0; 26];
+    for part in digits.rchunks_mut(12) {
+        let mut word = u64::try_from(number & ((1 << 60) - 1)).unwrap_or(0);
+        for digit in part.iter_mut().rev() {
+            *digit = DIGITS.get((word & 31) as usize).copied().unwrap_or(b'0');
+            word >>= 5;
+        }
+        number >>= 60;
+    }
+    digits
+}
+
 impl Identifiers {
     /// A new id with this prefix.
     pub(crate) fn new_id(&self, prefix: &str, now: Moment) -> String {
@@ -47,16 +61,11 @@ impl Identifiers {
         for (place, byte) in bytes.iter_mut().zip(millis.iter().skip(2)) {
             *place = *byte;
         }
-        let mut number = u128::from_be_bytes(bytes);
-        let mut digits = [0_u8; 26];
-        for digit in digits.iter_mut().rev() {
-            *digit = DIGITS.get((number & 31) as usize).copied().unwrap_or(b'0');
-            number >>= 5;
-        }
+        let digits = base32(u128::from_be_bytes(bytes));
         let mut id = String::with_capacity(prefix.len() + 27);
         id.push_str(prefix);
         id.push('_');
-        id.extend(digits.iter().map(|digit| char::from(*digit)));
+        id.push_str(std::str::from_utf8(&digits).unwrap_or_default());
         id
     }
 
@@ -81,6 +90,25 @@ impl Identifiers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_spelled_with_all_its_digits() {
+        for number in [
+            0,
+            1,
+            31,
+            32,
+            1 << 60,
+            (1 << 60) - 1,
+            1 << 120,
+            u128::MAX,
+            0x0123_4567_89AB_CDEF << 61,
+        ] {
+            let value = |digit: &u8| DIGITS.iter().position(|known| known == digit).unwrap() as u128;
+            let read = base32(number).iter().fold(0, |sum, digit| (sum << 5) | value(digit));
+            assert_eq!(read, number);
+        }
+    }
 
     #[test]
     fn ids_sort_by_age_and_differ() {
