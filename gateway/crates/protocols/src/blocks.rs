@@ -4,7 +4,7 @@
 //! more than looking at every byte once, sixteen in one instruction, and working on the bits. The method is that of
 //! Langdale and Lemire, "Parsing Gigabytes of JSON per Second" (2019), section 3.1.
 
-use airside_sight::{Look, WIDTH, quickest};
+use airside_sight::{Eyes, WIDTH};
 use memchr::memchr2;
 
 const EVEN: u64 = 0x5555_5555_5555_5555;
@@ -26,10 +26,10 @@ pub(crate) struct Block {
 
 /// The blocks of a text, from a place outside any string on.
 #[derive(Debug)]
-pub(crate) struct Blocks<'a> {
+pub(crate) struct Blocks<'a, E> {
     text: &'a [u8],
     at: usize,
-    look: Look,
+    eyes: E,
     /// 1 when the first byte of the next block is escaped.
     escaped: u64,
     /// All ones when the next block begins inside a string.
@@ -38,12 +38,12 @@ pub(crate) struct Blocks<'a> {
     in_long_text: bool,
 }
 
-impl<'a> Blocks<'a> {
-    pub(crate) fn new(text: &'a [u8], at: usize) -> Self {
+impl<'a, E: Eyes> Blocks<'a, E> {
+    pub(crate) fn new(text: &'a [u8], at: usize, eyes: E) -> Self {
         Self {
             text,
             at,
-            look: quickest(),
+            eyes,
             escaped: 0,
             inside: 0,
             in_long_text: false,
@@ -55,9 +55,11 @@ impl<'a> Blocks<'a> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let clean = memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
         self.at += clean / WIDTH * WIDTH;
+        self.in_long_text = false;
     }
 
     /// Which bytes of the backslashes' neighbours are escaped: those behind an odd run.
+    #[inline]
     fn escapes(&mut self, backslashes: u64) -> u64 {
         if backslashes == 0 {
             return std::mem::take(&mut self.escaped);
@@ -71,7 +73,7 @@ impl<'a> Blocks<'a> {
     }
 }
 
-impl Iterator for Blocks<'_> {
+impl<E: Eyes> Iterator for Blocks<'_, E> {
     type Item = (usize, Block);
 
     #[expect(
@@ -93,11 +95,13 @@ impl Iterator for Blocks<'_> {
             &filled
         };
         self.at += WIDTH;
-        let seen = (self.look)(bytes);
-        self.in_long_text = self.inside != 0 && seen.quotes | seen.backslashes == 0;
+        let seen = self.eyes.look(bytes);
+        if seen.quotes | seen.backslashes == 0 && self.inside != 0 {
+            self.in_long_text = true;
+        }
         let quotes = seen.quotes & !self.escapes(seen.backslashes);
-        let inside = running_parity(quotes) ^ self.inside;
-        self.inside = if inside >> 63 == 1 { u64::MAX } else { 0 };
+        let inside = self.eyes.running_parity(quotes) ^ self.inside;
+        self.inside = 0_u64.wrapping_sub(inside >> 63);
         let block = Block {
             quotes,
             inside,
@@ -117,17 +121,6 @@ fn filled_up(rest: &[u8]) -> [u8; WIDTH] {
     filled
 }
 
-/// Bit `n` is set when an odd number of the bits up to `n` is.
-const fn running_parity(bits: u64) -> u64 {
-    let mut parity = bits;
-    let mut shift = 1;
-    while shift < 64 {
-        parity ^= parity << shift;
-        shift *= 2;
-    }
-    parity
-}
-
 /// The places of the bits that are set, lowest first.
 pub(crate) fn places(mut bits: u64) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
@@ -140,6 +133,7 @@ pub(crate) fn places(mut bits: u64) -> impl Iterator<Item = usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use airside_sight::{Scan, scan_with_quickest};
     use proptest::prelude::*;
 
     /// The same, one byte after the other.
@@ -155,12 +149,23 @@ mod tests {
             .collect()
     }
 
+    /// All blocks of a text.
+    struct All<'a>(&'a [u8]);
+
+    impl Scan for All<'_> {
+        type Outcome = Vec<(usize, Block)>;
+
+        fn run(self, eyes: impl Eyes) -> Self::Outcome {
+            Blocks::new(self.0, 0, eyes).collect()
+        }
+    }
+
     proptest! {
         #[test]
         fn blocks_see_what_a_plain_reader_sees(text in prop::collection::vec(prop_oneof![1 => Just(b'"'), 1 => Just(b'\\'), 1 => Just(b'{'), 120 => Just(b'x'), 5 => any::<u8>()], 0..1500)) {
             let plain = plainly(&text);
             let mut looked_at = vec![false; text.len()];
-            for (base, block) in Blocks::new(&text, 0) {
+            for (base, block) in scan_with_quickest(All(&text)) {
                 for bit in 0..64.min(text.len() - base) {
                     let (is_quote, inside) = plain[base + bit];
                     let is_bracket = b"{}[]".contains(&text[base + bit]) && !inside;

@@ -4,10 +4,12 @@
 //! A `compaction` item is sealed by whoever made it. Those made here are marked and hold the summary itself: it is the
 //! caller's own conversation, and goes to nobody but the caller.
 
+use std::sync::LazyLock;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use memchr::memmem;
+use memchr::memmem::Finder;
 use serde_json::{Value, json};
 
 use crate::json::{top_level_member, top_level_text};
@@ -15,6 +17,7 @@ use crate::members::{array_elements, object_members};
 
 /// What the content of an item made here begins with.
 const MARK: &str = "airside-summary-1.";
+static SEARCH_OF_THE_MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(MARK));
 /// The members of a request for compaction that a request for its summary has too.
 const KEPT: [&str; 9] = [
     "model",
@@ -118,7 +121,7 @@ fn latest_of_the_user(request: &[u8]) -> Vec<Value> {
 /// The request with each `compaction` item that was made here replaced by the summary in it; every other byte stays.
 #[must_use]
 pub fn with_summaries(body: Bytes) -> Bytes {
-    if memmem::find(&body, MARK.as_bytes()).is_none() {
+    if SEARCH_OF_THE_MARK.find(&body).is_none() {
         return body;
     }
     replaced(&body).map_or(body, Bytes::from)

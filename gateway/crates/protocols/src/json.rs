@@ -6,9 +6,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use airside_sight::{Eyes, Scan, scan_with_quickest};
 use memchr::memchr2;
 
-use crate::blocks::{Blocks, places};
+use crate::blocks::{Block, Blocks, places};
+use crate::request::MAX_DEPTH;
 
 /// The text ended or broke its own grammar at this byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,18 +80,32 @@ impl<'a> Cursor<'a> {
 
     /// The raw text between the quotes of the string that starts here; the cursor moves behind it.
     pub(crate) fn string(&mut self) -> Result<&'a [u8], Broken> {
+        Ok(self.string_and_escapes()?.0)
+    }
+
+    /// The same with its escapes undone; empty if they make no sense.
+    pub(crate) fn key(&mut self) -> Result<Cow<'a, [u8]>, Broken> {
+        Ok(match self.string_and_escapes()? {
+            (raw, false) => Cow::Borrowed(raw),
+            (raw, true) => unescape(raw).map_or(Cow::Borrowed(b""), |text| Cow::Owned(text.into_owned().into_bytes())),
+        })
+    }
+
+    /// The raw text, and whether there are escapes in it.
+    fn string_and_escapes(&mut self) -> Result<(&'a [u8], bool), Broken> {
         self.expect(b'"')?;
-        let start = self.at;
+        let (start, mut has_escapes) = (self.at, false);
         loop {
             let rest = self.text.get(self.at..).unwrap_or_default();
-            let Some(found) = memchr2(b'"', b'\\', rest) else {
+            let Some(found) = quote_or_backslash(rest) else {
                 return Err(Broken::At(self.text.len()));
             };
             let at = self.at + found;
             if self.text.get(at) == Some(&b'"') {
                 self.at = at + 1;
-                return Ok(self.text.get(start..at).unwrap_or_default());
+                return Ok((self.text.get(start..at).unwrap_or_default(), has_escapes));
             }
+            has_escapes = true;
             self.at = at + 2;
         }
     }
@@ -120,7 +136,7 @@ impl<'a> Cursor<'a> {
     /// Move behind the string that starts here: most are short and plain, and found out at once.
     fn skip_string(&mut self, watcher: &mut impl Watcher) -> Result<(), Broken> {
         let inside = self.text.get(self.at + 1..).unwrap_or_default();
-        match memchr2(b'"', b'\\', inside) {
+        match quote_or_backslash(inside) {
             Some(end) if inside.get(end) == Some(&b'"') => {
                 self.at += end + 2;
                 Ok(())
@@ -132,60 +148,133 @@ impl<'a> Cursor<'a> {
 
     /// Move behind the string, array or object that starts here.
     fn skip(&mut self, watcher: &mut impl Watcher) -> Result<(), Broken> {
-        let is_string = self.peek() == Some(b'"');
-        let mut nesting = Nesting {
-            open: Vec::with_capacity(16),
+        self.at = scan_with_quickest(Skip {
+            text: self.text,
+            start: self.at,
             max_depth: self.max_depth,
-        };
-        for (base, block) in Blocks::new(self.text, self.at) {
-            let end = if is_string {
-                places(block.quotes & !block.inside).next()
-            } else {
-                nesting.follow(self.text, base, block.brackets)?
-            };
-            let within = end.map_or(u64::MAX, |end| (1 << end) - 1);
-            if let Some(stray) = places(block.stray & within).next() {
-                return Err(Broken::At(base + stray));
-            }
-            // What the next block begins with is not known here, so a quote at the very end always counts.
-            let candidates = block.quotes & block.inside & within & (block.marks >> 1 | 1 << 63);
-            for place in places(candidates) {
-                watcher.string_at(self.text, base + place);
-            }
-            if let Some(end) = end {
-                self.at = base + end + 1;
-                return Ok(());
-            }
-        }
-        Err(Broken::At(self.text.len()))
+            watcher,
+        })?;
+        Ok(())
     }
 }
 
-/// The brackets that are open.
+/// The way behind a string, array or object.
+struct Skip<'a, W> {
+    text: &'a [u8],
+    start: usize,
+    max_depth: usize,
+    watcher: &'a mut W,
+}
+
+impl<W: Watcher> Scan for Skip<'_, W> {
+    type Outcome = Result<usize, Broken>;
+
+    #[expect(
+        clippy::inline_always,
+        reason = "built anew for each kind of machine, see `Scan::run`"
+    )]
+    #[inline(always)]
+    fn run(mut self, eyes: impl Eyes) -> Result<usize, Broken> {
+        let text = self.text;
+        if text.get(self.start) == Some(&b'"') {
+            for (base, block) in Blocks::new(text, self.start, eyes) {
+                let end = places(block.quotes & !block.inside).next();
+                self.watch(base, &block, end)?;
+                if let Some(end) = end {
+                    return Ok(base + end + 1);
+                }
+            }
+        } else {
+            let mut nesting = Nesting::new(self.max_depth);
+            for (base, block) in Blocks::new(text, self.start, eyes) {
+                let end = nesting.follow(text, base, block.brackets)?;
+                self.watch(base, &block, end)?;
+                if let Some(end) = end {
+                    return Ok(base + end + 1);
+                }
+            }
+        }
+        Err(Broken::At(text.len()))
+    }
+}
+
+impl<W: Watcher> Skip<'_, W> {
+    /// Show what may be a key that matters, up to the end if it is in this block.
+    #[expect(clippy::inline_always, reason = "called for every sixty-four bytes")]
+    #[inline(always)]
+    fn watch(&mut self, base: usize, block: &Block, end: Option<usize>) -> Result<(), Broken> {
+        // What the next block begins with is not known here, so a quote at the very end always counts.
+        let candidates = block.quotes & block.inside & (block.marks >> 1 | 1 << 63);
+        if block.stray | candidates == 0 {
+            return Ok(());
+        }
+        let within = end.map_or(u64::MAX, |end| (1 << end) - 1);
+        if let Some(stray) = places(block.stray & within).next() {
+            return Err(Broken::At(base + stray));
+        }
+        for place in places(candidates & within) {
+            self.watcher.string_at(self.text, base + place);
+        }
+        Ok(())
+    }
+}
+
+/// The brackets that are open, one bit each: set for a brace. Deeper than there are bits nobody may go.
 struct Nesting {
-    open: Vec<u8>,
+    braces: [u64; MAX_DEPTH / 64],
+    depth: usize,
     max_depth: usize,
 }
 
 impl Nesting {
+    fn new(max_depth: usize) -> Self {
+        Self {
+            braces: [0; MAX_DEPTH / 64],
+            depth: 0,
+            max_depth: max_depth.min(MAX_DEPTH),
+        }
+    }
+
     /// Follow the brackets of one block; the place of the one that closes the first, if it is there.
+    #[inline]
     fn follow(&mut self, text: &[u8], base: usize, brackets: u64) -> Result<Option<usize>, Broken> {
         for place in places(brackets) {
-            match text.get(base + place) {
-                Some(b'{' | b'[') if self.open.len() >= self.max_depth => return Err(Broken::TooDeep),
-                Some(b'{') => self.open.push(b'}'),
-                Some(b'[') => self.open.push(b']'),
-                closing => {
-                    if self.open.pop().as_ref() != closing {
-                        return Err(Broken::At(base + place));
-                    }
-                    if self.open.is_empty() {
-                        return Ok(Some(place));
-                    }
+            let byte = text.get(base + place).copied().unwrap_or_default();
+            // In ASCII the two that open and the two that close differ in this bit from each other.
+            let (is_closing, is_brace) = (byte & 0b100 != 0, byte & 0b10_0000 != 0);
+            if is_closing {
+                if !self.close(is_brace) {
+                    return Err(Broken::At(base + place));
                 }
+                if self.depth == 0 {
+                    return Ok(Some(place));
+                }
+            } else {
+                self.open(is_brace)?;
             }
         }
         Ok(None)
+    }
+
+    #[inline]
+    fn open(&mut self, is_brace: bool) -> Result<(), Broken> {
+        let word = self.braces.get_mut(self.depth / 64);
+        let word = word.filter(|_| self.depth < self.max_depth).ok_or(Broken::TooDeep)?;
+        let bit = 1 << (self.depth % 64);
+        *word = if is_brace { *word | bit } else { *word & !bit };
+        self.depth += 1;
+        Ok(())
+    }
+
+    /// Close the innermost; false if it is of the other kind.
+    #[inline]
+    fn close(&mut self, is_brace: bool) -> bool {
+        let Some(depth) = self.depth.checked_sub(1) else {
+            return false;
+        };
+        self.depth = depth;
+        let word = self.braces.get(depth / 64).copied().unwrap_or_default();
+        (word >> (depth % 64) & 1 == 1) == is_brace
     }
 }
 
@@ -201,32 +290,71 @@ pub(crate) fn unescape(raw: &[u8]) -> Option<Cow<'_, str>> {
     serde_json::from_slice::<String>(&quoted).ok().map(Cow::Owned)
 }
 
+/// The first quote or backslash. Most keys and words are shorter than it takes to call upon the widest registers.
+#[inline]
+fn quote_or_backslash(text: &[u8]) -> Option<usize> {
+    let (words, _) = text.as_chunks::<8>();
+    for (number, word) in words.iter().take(2).enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = zeros(word ^ (EIGHT_TIMES * u64::from(b'"'))) | zeros(word ^ (EIGHT_TIMES * u64::from(b'\\')));
+        if found != 0 {
+            return Some(number * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let looked_at = words.len().min(2) * 8;
+    Some(looked_at + memchr2(b'"', b'\\', text.get(looked_at..)?)?)
+}
+
+const EIGHT_TIMES: u64 = 0x0101_0101_0101_0101;
+
+/// The highest bit of each byte that is zero. Bytes above the first such may be marked by mistake.
+const fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(EIGHT_TIMES) & !word & (EIGHT_TIMES << 7)
+}
+
 /// Where the value of this key of the outermost object lies; `None` if it is absent or the text is broken before it.
 ///
 /// The last one counts when a key is repeated, as most parsers have it.
 #[must_use]
 pub fn top_level_member(text: &[u8], key: &str) -> Option<Range<usize>> {
+    let [found] = top_level_members(text, [key]);
+    found
+}
+
+/// The same of several keys, in one walk.
+#[must_use]
+pub fn top_level_members<const N: usize>(text: &[u8], keys: [&str; N]) -> [Option<Range<usize>>; N] {
+    let mut found = [const { None }; N];
+    match walk_to_end(text, keys, &mut found) {
+        Some(()) => found,
+        None => [const { None }; N],
+    }
+}
+
+/// `None` if the text is broken on the way.
+fn walk_to_end<const N: usize>(text: &[u8], keys: [&str; N], found: &mut [Option<Range<usize>>; N]) -> Option<()> {
     let mut cursor = Cursor::new(text, 128);
     cursor.skip_bom();
     cursor.skip_whitespace();
     cursor.expect(b'{').ok()?;
-    let mut found = None;
     loop {
         cursor.skip_whitespace();
         if cursor.peek() != Some(b'"') {
-            return found;
+            return Some(());
         }
         let name = cursor.string().ok()?;
         cursor.skip_whitespace();
         cursor.expect(b':').ok()?;
         cursor.skip_whitespace();
         let range = cursor.value(&mut Blind).ok()?;
-        if name == key.as_bytes() {
-            found = Some(range);
+        for (key, place) in keys.iter().zip(found.iter_mut()) {
+            if name == key.as_bytes() {
+                *place = Some(range.clone());
+            }
         }
         cursor.skip_whitespace();
         if cursor.expect(b',').is_err() {
-            return found;
+            return Some(());
         }
     }
 }
@@ -269,8 +397,27 @@ mod tests {
         }
 
         #[test]
+        fn one_walk_finds_what_several_do(first in json(), second in json(), last in json(), cut in any::<prop::sample::Index>()) {
+            let text = format!(r#"{{"a":{first},"b":{second},"c":1,"a":{last}}}"#);
+            for text in [&text.as_bytes()[..cut.index(text.len())], text.as_bytes()] {
+                let [a, b, d] = top_level_members(text, ["a", "b", "d"]);
+                prop_assert_eq!((a, b, d), (top_level_member(text, "a"), top_level_member(text, "b"), None));
+            }
+        }
+
+        #[test]
         fn no_bytes_make_the_cursor_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = top_level_member(&bytes, "model");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_quote_or_backslash_is_found(
+            text in prop::collection::vec(prop_oneof![8 => any::<u8>(), 1 => prop::sample::select(&b"\"\\!#]["[..])], 0..40),
+        ) {
+            let plainly = text.iter().position(|byte| matches!(byte, b'"' | b'\\'));
+            prop_assert_eq!(quote_or_backslash(&text), plainly);
         }
     }
 

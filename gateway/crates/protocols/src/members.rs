@@ -9,17 +9,22 @@ use crate::request::MAX_DEPTH;
 /// One member of an object: its key with the escapes undone, and its value as it was written.
 pub type Member<'a> = (Cow<'a, str>, &'a [u8]);
 
+/// Show each member of the object that is all of this text, in their order, repeated ones too: the key with its escapes
+/// undone, and the value as it was written. `None` when it is no object, or as soon as `show` says so.
+pub fn each_member<'a>(text: &'a [u8], mut show: impl FnMut(&[u8], &'a [u8]) -> Option<()>) -> Option<()> {
+    each(text, (b'{', b'}'), |cursor| {
+        let key = cursor.key().ok()?;
+        show(&key, text.get(value(cursor)?)?)
+    })
+}
+
 /// The members of the object that is all of this text, in their order, repeated ones too. `None` when it is no object.
 #[must_use]
 pub fn object_members(text: &[u8]) -> Option<Vec<Member<'_>>> {
     let mut members = Vec::new();
     each(text, (b'{', b'}'), |cursor| {
         let key = unescape(cursor.string().ok()?)?;
-        cursor.skip_whitespace();
-        cursor.expect(b':').ok()?;
-        cursor.skip_whitespace();
-        let range = cursor.value(&mut Blind).ok()?;
-        members.push((key, text.get(range)?));
+        members.push((key, text.get(value(cursor)?)?));
         Some(())
     })?;
     Some(members)
@@ -34,6 +39,14 @@ pub fn array_elements(text: &[u8]) -> Option<Vec<Range<usize>>> {
         Some(())
     })?;
     Some(elements)
+}
+
+/// Where the value of the key that ends here is; the cursor moves behind it.
+fn value(cursor: &mut Cursor<'_>) -> Option<Range<usize>> {
+    cursor.skip_whitespace();
+    cursor.expect(b':').ok()?;
+    cursor.skip_whitespace();
+    cursor.value(&mut Blind).ok()
 }
 
 fn each<'a>(text: &'a [u8], (open, close): (u8, u8), mut one: impl FnMut(&mut Cursor<'a>) -> Option<()>) -> Option<()> {
@@ -93,11 +106,33 @@ mod tests {
         }
     }
 
+    #[test]
+    fn members_are_shown_until_enough_is_seen() {
+        let text = br#"{"\u0061":1, "b":[2],"c":3}"#;
+        let mut shown = Vec::new();
+        let whole = each_member(text, |key, value| {
+            shown.push((key.to_vec(), value));
+            (key != b"b").then_some(())
+        });
+        assert_eq!(whole, None);
+        assert_eq!(shown, [(b"a".to_vec(), &b"1"[..]), (b"b".to_vec(), b"[2]")]);
+        assert_eq!(each_member(text, |_, _| Some(())), Some(()));
+        assert_eq!(each_member(b"{\"a\":1} 2", |_, _| Some(())), None);
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
-            let _ = object_members(&bytes);
-            let _ = array_elements(&bytes);
+            let _ = (object_members(&bytes), array_elements(&bytes));
+            let mut shown = Vec::new();
+            let whole = each_member(&bytes, |key, value| {
+                shown.push((key.to_vec(), value));
+                Some(())
+            });
+            if let Some(members) = object_members(&bytes) {
+                let members: Vec<_> = members.into_iter().map(|(key, value)| (key.as_bytes().to_vec(), value)).collect();
+                prop_assert_eq!((whole, shown), (Some(()), members));
+            }
         }
     }
 }

@@ -5,20 +5,18 @@
 //! spelling, because a provider that takes the first, the last or any case of it would otherwise see another request
 //! than the gateway did. Escaped spellings of a key (`"mod\u0065l"`) count as that key.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::address::Address;
-use crate::family::FrontDoor;
+use crate::content::ContentCount;
+use crate::family::{Family, FrontDoor};
 use crate::gemini::note_media;
-use crate::json::{Broken, Cursor, Watcher, unescape};
+use crate::json::{Broken, Cursor, unescape};
 use crate::usage::ServiceTier;
+use crate::wishes::Wished;
 
 /// How deeply a request may be nested.
 pub const MAX_DEPTH: usize = 256;
-
-/// A word of up to twenty characters, each of them escaped.
-const LONGEST_ESCAPED: usize = 120;
 
 /// Why a body cannot be routed; a sentence for the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +102,8 @@ pub struct RequestFields {
     pub server_tools: u64,
     /// The service tier it asks for; `None` where it leaves that to the provider.
     pub service_tier: Option<ServiceTier>,
+    /// Where it says what it wishes for beyond words; `Wishes::of` reads that.
+    pub wished: Wished,
 }
 
 /// Read the body of a request to this address.
@@ -204,12 +204,13 @@ const GEMINI_SETTINGS: &[(&str, Field)] = &[
 
 struct Scan {
     table: &'static [(&'static str, Field)],
+    family: Family,
     /// Keys may also be written in snake case, as protocol buffers have it.
     is_proto: bool,
     seen: u16,
     has_model: bool,
     fields: RequestFields,
-    media: MediaCount,
+    content: ContentCount,
 }
 
 impl Scan {
@@ -229,11 +230,12 @@ impl Scan {
         };
         Self {
             table,
-            is_proto: matches!(door, FrontDoor::GenerateContent | FrontDoor::CountContent),
+            family: door.family(),
+            is_proto: door.family() == Family::Gemini,
             seen: 0,
             has_model: false,
             fields,
-            media: MediaCount::default(),
+            content: ContentCount::default(),
         }
     }
 
@@ -247,12 +249,15 @@ impl Scan {
         }
         loop {
             cursor.skip_whitespace();
-            let key = cursor.string()?;
+            let key = cursor.key()?;
             cursor.skip_whitespace();
             cursor.expect(b':')?;
             cursor.skip_whitespace();
-            let range = cursor.value(&mut self.media)?;
-            if let Some(field) = self.field_named(key)? {
+            let range = cursor.value(&mut self.content)?;
+            if offset == 0 {
+                self.fields.wished.note(self.family, &key, text, &range);
+            }
+            if let Some(field) = self.field_named(&key)? {
                 self.take(field, text, range, offset)?;
             }
             cursor.skip_whitespace();
@@ -277,31 +282,27 @@ impl Scan {
         let outer = (
             std::mem::replace(&mut self.table, table),
             std::mem::take(&mut self.seen),
+            self.content.extra_tools,
         );
         let read = self.object(&mut Cursor::new(raw, MAX_DEPTH), raw, offset);
-        (self.table, self.seen) = outer;
+        // What stands in it was counted when it was walked over as a whole.
+        (self.table, self.seen, self.content.extra_tools) = outer;
         read
     }
 
     /// The field this key names, if it is one the gateway reads.
-    fn field_named(&mut self, raw: &[u8]) -> Result<Option<Field>, MalformedBody> {
+    fn field_named(&mut self, key: &[u8]) -> Result<Option<Field>, MalformedBody> {
         const LONGEST: usize = "generate_content_request".len();
-        let decoded;
-        let mut key = raw;
-        if raw.contains(&b'\\') {
-            let Some(text) = unescape(raw) else { return Ok(None) };
-            decoded = text.into_owned();
-            key = decoded.as_bytes();
-        }
         if key.len() > LONGEST {
             return Ok(None);
         }
         for (bit, (name, field)) in self.table.iter().enumerate() {
-            if !names(key, name, self.is_proto) {
+            let mut is_exact = key == name.as_bytes();
+            if !is_exact && !names(key, name, self.is_proto) {
                 continue;
             }
+            is_exact |= self.is_proto && is_snake_of(key, name);
             let mask = 1_u16 << bit;
-            let is_exact = key == name.as_bytes() || self.is_proto && is_snake_of(key, name);
             if !is_exact || self.seen & mask != 0 {
                 return Err(MalformedBody::Ambiguous { field: name });
             }
@@ -351,10 +352,11 @@ impl Scan {
         if !self.has_model && address.model.is_none() {
             return Err(MalformedBody::NoModel);
         }
-        self.fields.images = self.media.images;
-        self.fields.documents = self.media.documents;
-        self.fields.one_hour_cache = self.media.one_hour_cache;
-        self.fields.server_tools = self.media.server_tools;
+        self.fields.images = self.content.images;
+        self.fields.documents = self.content.documents;
+        self.fields.one_hour_cache = self.content.one_hour_cache;
+        self.fields.server_tools = self.content.server_tools;
+        self.fields.wished.extra_tools = self.content.extra_tools;
         self.fields.output_limit = self
             .fields
             .output_limit
@@ -391,6 +393,11 @@ fn is_snake_of(key: &[u8], name: &str) -> bool {
 
 /// A count as lenient servers read it: rounded up, also from a text. `None` when it is no number.
 fn whole_number(raw: &[u8]) -> Option<u64> {
+    // Nearly all are a few digits.
+    if raw.len() < 19 && !raw.is_empty() && raw.iter().all(u8::is_ascii_digit) {
+        let digits = raw.iter().map(|digit| u64::from(digit - b'0'));
+        return Some(digits.fold(0, |number, digit| number * 10 + digit));
+    }
     let text = std::str::from_utf8(raw).ok()?.trim_matches('"').trim();
     if let Ok(number) = text.parse::<u64>() {
         return Some(number);
@@ -411,53 +418,6 @@ fn tier_named(raw: &[u8]) -> Option<ServiceTier> {
 
 fn asks_for_usage(raw: &[u8]) -> bool {
     crate::json::top_level_member(raw, "include_usage").and_then(|range| raw.get(range)) == Some(b"true")
-}
-
-/// Counts what costs more input than its bytes say, by the `type` of content blocks.
-#[derive(Debug, Default)]
-struct MediaCount {
-    images: u64,
-    documents: u64,
-    one_hour_cache: bool,
-    server_tools: u64,
-}
-
-impl MediaCount {
-    /// The key and the text it stands for, if this string is a key that matters.
-    fn member(text: &[u8], quote: usize) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
-        let mut cursor = Cursor::starting_at(text, quote);
-        let raw = cursor.string().ok().filter(|raw| raw.len() <= LONGEST_ESCAPED)?;
-        let key = unescape(raw).filter(|key| key == "type" || key == "ttl")?;
-        cursor.skip_whitespace();
-        cursor.expect(b':').ok()?;
-        cursor.skip_whitespace();
-        let raw = cursor.string().ok().filter(|raw| raw.len() <= LONGEST_ESCAPED)?;
-        Some((key, unescape(raw)?))
-    }
-}
-
-impl Watcher for MediaCount {
-    fn string_at(&mut self, text: &[u8], quote: usize) {
-        let Some((key, kind)) = Self::member(text, quote) else {
-            return;
-        };
-        match (key.as_ref(), kind.as_ref()) {
-            ("type", "image" | "image_url" | "input_image" | "computer_screenshot") => self.images += 1,
-            ("type", "document" | "file" | "input_file" | "container_upload" | "video_url") => self.documents += 1,
-            ("ttl", "1h") => self.one_hour_cache = true,
-            ("type", kind) if runs_at_the_provider(kind) => self.server_tools += 1,
-            _ => {}
-        }
-    }
-}
-
-/// True for the `type` of a tool that a provider runs by itself, such as `web_search_20250305`. The parts of an answer
-/// that such a tool left in a conversation have types of their own, which end otherwise.
-fn runs_at_the_provider(kind: &str) -> bool {
-    let is_tool = ["web_search", "web_fetch", "file_search"]
-        .iter()
-        .any(|tool| kind.starts_with(tool));
-    is_tool && !kind.ends_with("_result") && !kind.ends_with("_call") && !kind.ends_with("_error")
 }
 
 #[cfg(test)]
@@ -550,6 +510,8 @@ mod tests {
             ("2.1", Some(3)),
             ("null", None),
             ("-4", Some(0)),
+            ("007", Some(7)),
+            ("18446744073709551615", Some(u64::MAX)),
         ] {
             let body = format!(r#"{{"model":"m","max_tokens":{raw}}}"#);
             assert_eq!(scan(&body).unwrap().output_limit, expected, "{raw}");
@@ -563,15 +525,6 @@ mod tests {
         let fields = at("/v1/chat/completions", body).unwrap();
         assert_eq!(fields.output_limit, Some(30));
         assert!(fields.includes_usage);
-    }
-
-    #[test]
-    fn pictures_documents_and_long_caches_are_seen_also_when_escaped() {
-        let body = r#"{"model":"m","messages":[{"content":[{"type":"image","source":{"type":"base64","data":"x"}},
-            {"type":"im\u0061ge"},{"type":"document"},{"type":"text","text":"image"},
-            {"type":"text","cache_control":{"type":"ephemeral","ttl":"1h"}}]}]}"#;
-        let fields = scan(body).unwrap();
-        assert_eq!((fields.images, fields.documents, fields.one_hour_cache), (2, 1, true));
     }
 
     #[test]

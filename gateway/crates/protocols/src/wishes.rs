@@ -1,12 +1,12 @@
-//! What a request wishes for beyond words: tools, thinking, an answer of a given shape. Only asked for where a route
-//! depends on it, so it is a walk of its own over the top level and not part of `scan_request`.
+//! What a request wishes for beyond words: tools, thinking, an answer of a given shape. `scan_request` notes where it
+//! says so; what it says is read where a route depends on it.
 
-use std::borrow::Cow;
+use std::ops::Range;
 
 use memchr::memchr2;
 
 use crate::family::Family;
-use crate::json::{Blind, Cursor, Watcher, top_level_member, top_level_text, unescape};
+use crate::json::{Blind, Cursor, top_level_member, top_level_text};
 
 /// Text this long without a quote, an escape or a space is no text.
 const SHORTEST_MEDIA: usize = 1024;
@@ -24,51 +24,129 @@ pub struct Wishes {
     pub schema: bool,
 }
 
-impl Wishes {
-    /// The wishes of a body of this family. What cannot be read is not wished for: whoever is asked will say so.
-    #[must_use]
-    pub fn of(body: &[u8], family: Family) -> Self {
-        let mut wishes = Self::default();
-        let mut extra = ExtraTools::default();
-        let _ = each_member(body, &mut extra, |key, raw| wishes.take(family, key, raw));
-        wishes.tools = wishes.tools.max(extra.found);
-        wishes
-    }
+/// Where a request says what it wishes for, noted while it is scanned. None of it is read before somebody asks: a list
+/// of tools may be most of a body.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wished {
+    /// The tools on offer; this, as the others, is empty where nothing is said.
+    tools: Range<usize>,
+    /// Each of them may hold many.
+    tools_are_groups: bool,
+    thinking: Range<usize>,
+    /// What the answer is to look like.
+    shape: Range<usize>,
+    has_output_format: bool,
+    /// Tools that are offered elsewhere in it.
+    pub(crate) extra_tools: u64,
+}
 
-    fn take(&mut self, family: Family, key: &str, raw: &[u8]) {
+impl Wished {
+    /// Note a member of the outermost object, if it is a wish. The last counts of those that say the same.
+    pub(crate) fn note(&mut self, family: Family, key: &[u8], body: &[u8], range: &Range<usize>) {
+        let raw = body.get(range.clone()).unwrap_or_default();
         if raw == b"null" {
             return;
         }
-        let member = |name| top_level_member(raw, name).and_then(|range| raw.get(range));
-        let is_text = |name, word: &str| top_level_text(raw, name).as_deref() == Some(word);
         match (family, key) {
-            (Family::Gemini, "tools") => self.tools = gemini_tools(raw),
-            (_, "tools" | "functions") => self.tools = items(raw).count() as u64,
-            (Family::Anthropic, "thinking") => self.thinking = !is_text("type", "disabled"),
-            (Family::Anthropic, "output_format") => self.schema = true,
-            (Family::Anthropic, "output_config") => self.schema |= member("format").is_some_and(|raw| raw != b"null"),
-            (Family::OpenaiResponses, "reasoning") => self.thinking = !is_text("effort", "none"),
-            (Family::OpenaiResponses, "text") => {
-                let format = member("format").unwrap_or_default();
-                self.schema = top_level_text(format, "type").as_deref() == Some("json_schema");
+            (_, b"tools" | b"functions") => {
+                self.tools = range.clone();
+                self.tools_are_groups = family == Family::Gemini && key == b"tools";
             }
-            (Family::OpenaiChat, "reasoning_effort") => self.thinking = raw != b"\"none\"",
-            (Family::OpenaiChat, "response_format") => self.schema = is_text("type", "json_schema"),
-            (Family::Gemini, "generationConfig" | "generation_config") => {
-                let either = |camel, snake| member(camel).or_else(|| member(snake));
-                self.schema = either("responseSchema", "response_schema").is_some()
-                    || either("responseJsonSchema", "response_json_schema").is_some();
-                self.thinking = either("thinkingConfig", "thinking_config").is_some_and(thinks);
+            (Family::Anthropic, b"thinking")
+            | (Family::OpenaiResponses, b"reasoning")
+            | (Family::OpenaiChat, b"reasoning_effort") => self.thinking = range.clone(),
+            (Family::Anthropic, b"output_format") => self.has_output_format = true,
+            (Family::Anthropic, b"output_config") => {
+                // It has words on other things too, so one without a format takes nothing back.
+                self.has_output_format |= body.get(self.shape.clone()).is_some_and(has_format);
+                self.shape = range.clone();
             }
+            (Family::OpenaiResponses, b"text")
+            | (Family::OpenaiChat, b"response_format")
+            | (Family::Gemini, b"generationConfig" | b"generation_config") => self.shape = range.clone(),
             _ => {}
         }
     }
 }
 
-/// Gemini's `thinkingConfig`: a budget of nothing is no wish.
+impl Wishes {
+    /// The wishes of a body of this family. What cannot be read is not wished for: whoever is asked will say so.
+    #[must_use]
+    pub fn of(body: &[u8], wished: &Wished, family: Family) -> Self {
+        let said = |range: &Range<usize>| body.get(range.clone()).filter(|raw| !raw.is_empty());
+        let tools = said(&wished.tools).map_or(0, |raw| {
+            if wished.tools_are_groups {
+                gemini_tools(raw)
+            } else {
+                items(raw).count() as u64
+            }
+        });
+        let shape = said(&wished.shape);
+        let (thinking, schema) = match family {
+            Family::Gemini => (shape.is_some_and(thinks), shape.is_some_and(has_schema)),
+            _ => (
+                said(&wished.thinking).is_some_and(|raw| is_thinking(family, raw)),
+                wished.has_output_format || shape.is_some_and(|raw| is_schema(family, raw)),
+            ),
+        };
+        Self {
+            tools: tools.max(wished.extra_tools),
+            thinking,
+            schema,
+        }
+    }
+}
+
+fn member<'a>(raw: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    raw.get(top_level_member(raw, name)?)
+}
+
+fn says(raw: &[u8], name: &str, word: &str) -> bool {
+    top_level_text(raw, name).as_deref() == Some(word)
+}
+
+/// What is said of thinking, in the families that say it in a member of its own.
+fn is_thinking(family: Family, raw: &[u8]) -> bool {
+    match family {
+        Family::Anthropic => !says(raw, "type", "disabled"),
+        Family::OpenaiResponses => !says(raw, "effort", "none"),
+        Family::OpenaiChat => raw != b"\"none\"",
+        Family::Gemini => false,
+    }
+}
+
+/// True if an answer of this shape follows a schema.
+fn is_schema(family: Family, raw: &[u8]) -> bool {
+    match family {
+        Family::Anthropic => has_format(raw),
+        Family::OpenaiResponses => says(member(raw, "format").unwrap_or_default(), "type", "json_schema"),
+        Family::OpenaiChat => says(raw, "type", "json_schema"),
+        Family::Gemini => has_schema(raw),
+    }
+}
+
+/// Anthropic's `output_config`.
+fn has_format(config: &[u8]) -> bool {
+    member(config, "format").is_some_and(|raw| raw != b"null")
+}
+
+/// Gemini's `generationConfig`, in either spelling.
+fn has_schema(config: &[u8]) -> bool {
+    [
+        "responseSchema",
+        "response_schema",
+        "responseJsonSchema",
+        "response_json_schema",
+    ]
+    .iter()
+    .any(|name| member(config, name).is_some())
+}
+
+/// Gemini's `generationConfig`: a budget of nothing is no wish to think.
 fn thinks(config: &[u8]) -> bool {
-    let budget = top_level_member(config, "thinkingBudget").or_else(|| top_level_member(config, "thinking_budget"));
-    budget.and_then(|range| config.get(range)) != Some(b"0")
+    let either = |raw, camel, snake| member(raw, camel).or_else(|| member(raw, snake));
+    let thinking = either(config, "thinkingConfig", "thinking_config");
+    thinking.is_some_and(|raw| either(raw, "thinkingBudget", "thinking_budget") != Some(b"0"))
 }
 
 /// Gemini puts many functions into one tool.
@@ -98,48 +176,6 @@ fn items(raw: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Show every member of the outermost object; `None` when the text breaks.
-fn each_member(body: &[u8], watcher: &mut impl Watcher, mut show: impl FnMut(&str, &[u8])) -> Option<()> {
-    let mut cursor = Cursor::new(body, crate::MAX_DEPTH);
-    cursor.skip_bom();
-    cursor.skip_whitespace();
-    cursor.expect(b'{').ok()?;
-    loop {
-        cursor.skip_whitespace();
-        let key = unescape(cursor.string().ok()?).unwrap_or(Cow::Borrowed(""));
-        cursor.skip_whitespace();
-        cursor.expect(b':').ok()?;
-        cursor.skip_whitespace();
-        let range = cursor.value(watcher).ok()?;
-        show(&key, body.get(range)?);
-        cursor.skip_whitespace();
-        cursor.expect(b',').ok()?;
-    }
-}
-
-/// Codex in its code mode sends its tools as an item of the input.
-#[derive(Debug, Default)]
-struct ExtraTools {
-    found: u64,
-}
-
-impl Watcher for ExtraTools {
-    fn string_at(&mut self, text: &[u8], quote: usize) {
-        let mut cursor = Cursor::starting_at(text, quote);
-        if cursor.string() != Ok(b"type") {
-            return;
-        }
-        cursor.skip_whitespace();
-        if cursor.expect(b':').is_err() {
-            return;
-        }
-        cursor.skip_whitespace();
-        if cursor.string() == Ok(b"additional_tools") {
-            self.found += 1;
-        }
-    }
-}
-
 /// Bytes of a body that are pictures or files in base64 and not words.
 #[must_use]
 pub fn media_bytes(body: &[u8]) -> u64 {
@@ -158,11 +194,83 @@ pub fn media_bytes(body: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Address, FrontDoor, object_members, scan_request};
     use proptest::prelude::*;
 
+    fn of(family: Family, body: &[u8]) -> Option<Wishes> {
+        let address = Address {
+            door: FrontDoor::of(family),
+            model: Some("m".to_owned()),
+            streams: false,
+        };
+        let fields = scan_request(body, &address).ok()?;
+        Some(Wishes::of(body, &fields.wished, family))
+    }
+
     fn wishes(family: Family, body: &str) -> (u64, bool, bool) {
-        let found = Wishes::of(body.as_bytes(), family);
+        let found = of(family, body.as_bytes()).unwrap_or_default();
         (found.tools, found.thinking, found.schema)
+    }
+
+    /// The same, read member by member as they come.
+    fn one_by_one(family: Family, body: &[u8]) -> Wishes {
+        let mut found = Wishes::default();
+        for (key, raw) in object_members(body).expect("an object") {
+            match (family, key.as_ref()) {
+                _ if raw == b"null" => {}
+                (Family::Gemini, "tools") => found.tools = gemini_tools(raw),
+                (_, "tools" | "functions") => found.tools = items(raw).count() as u64,
+                (Family::Anthropic, "thinking") => found.thinking = !says(raw, "type", "disabled"),
+                (Family::Anthropic, "output_format") => found.schema = true,
+                (Family::Anthropic, "output_config") => found.schema |= has_format(raw),
+                (Family::OpenaiResponses, "reasoning") => found.thinking = !says(raw, "effort", "none"),
+                (Family::OpenaiResponses, "text") => {
+                    found.schema = member(raw, "format").is_some_and(|format| says(format, "type", "json_schema"));
+                }
+                (Family::OpenaiChat, "reasoning_effort") => found.thinking = raw != b"\"none\"",
+                (Family::OpenaiChat, "response_format") => found.schema = says(raw, "type", "json_schema"),
+                (Family::Gemini, "generationConfig" | "generation_config") => {
+                    (found.schema, found.thinking) = (has_schema(raw), thinks(raw));
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    fn members() -> impl Strategy<Value = Vec<String>> {
+        const KEYS: [&str; 12] = [
+            "tools",
+            "functions",
+            "t\\u006fols",
+            "thinking",
+            "reasoning",
+            "reasoning_effort",
+            "output_format",
+            "output_config",
+            "text",
+            "response_format",
+            "generationConfig",
+            "messages",
+        ];
+        const VALUES: [&str; 14] = [
+            "null",
+            "[]",
+            "[1,{}]",
+            "[{\"functionDeclarations\":[1,2]}]",
+            "\"none\"",
+            "\"high\"",
+            "{\"type\":\"disabled\"}",
+            "{\"type\":\"json_schema\"}",
+            "{\"effort\":\"none\"}",
+            "{\"format\":null}",
+            "{\"format\":{\"type\":\"json_schema\"}}",
+            "{\"thinkingConfig\":{\"thinkingBudget\":0}}",
+            "{\"thinking_config\":{},\"responseSchema\":1}",
+            "7",
+        ];
+        let member = (prop::sample::select(&KEYS[..]), prop::sample::select(&VALUES[..]));
+        prop::collection::vec(member.prop_map(|(key, value)| format!("\"{key}\": {value}")), 0..6)
     }
 
     #[test]
@@ -253,7 +361,7 @@ mod tests {
         #[test]
         fn no_bytes_make_the_walk_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             for family in [Family::Anthropic, Family::OpenaiResponses, Family::OpenaiChat, Family::Gemini] {
-                let _ = Wishes::of(&bytes, family);
+                let _ = of(family, &bytes);
             }
             let _ = media_bytes(&bytes);
         }
@@ -262,7 +370,18 @@ mod tests {
         fn every_tool_is_counted(names in prop::collection::vec(any::<String>(), 0..20)) {
             let tools: Vec<_> = names.iter().map(|name| serde_json::json!({"name": name, "tools": [1]})).collect();
             let body = serde_json::json!({"a": names, "tools": tools}).to_string();
-            prop_assert_eq!(Wishes::of(body.as_bytes(), Family::Anthropic).tools, names.len() as u64);
+            let found = of(Family::Anthropic, body.as_bytes()).expect("an object");
+            prop_assert_eq!(found.tools, names.len() as u64);
+        }
+
+        #[test]
+        fn what_a_scan_notes_is_what_a_walk_over_the_members_finds(members in members()) {
+            let body = format!("{{{}}}", members.join(","));
+            for family in [Family::Anthropic, Family::OpenaiResponses, Family::OpenaiChat, Family::Gemini] {
+                if let Some(found) = of(family, body.as_bytes()) {
+                    prop_assert_eq!(found, one_by_one(family, body.as_bytes()), "{:?}: {}", family, &body);
+                }
+            }
         }
     }
 }

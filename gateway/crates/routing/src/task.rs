@@ -194,7 +194,7 @@ mod tests {
         let signs = Signs {
             door,
             fields: &fields,
-            wishes: Wishes::of(body.as_bytes(), door.family()),
+            wishes: Wishes::of(body.as_bytes(), &fields.wished, door.family()),
             body_bytes: body.len() as u64,
             header: &header,
         };

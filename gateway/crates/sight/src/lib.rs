@@ -2,7 +2,8 @@
 //!
 //! Not a scanner of JSON: what the bits mean is `airside-protocols`' to say. The program is built for every x86-64, and
 //! finds out when it runs whether it may look at thirty-two or sixty-four bytes in one instruction; only calling what
-//! was built for such a machine needs `unsafe` (docs/decisions/0012).
+//! was built for such a machine needs `unsafe` (docs/decisions/0012). Finding out and calling cost as much as a look, so
+//! a whole scan is handed over and built once for each kind of machine.
 
 use wide::u8x16;
 
@@ -22,70 +23,178 @@ pub struct Seen {
     pub ts: u64,
 }
 
-/// A way to look.
-pub type Look = fn(&[u8; WIDTH]) -> Seen;
+/// A way to look. Whoever holds one may use it: a machine that has no such way gives none out.
+pub trait Eyes: Copy + std::fmt::Debug {
+    /// What these bytes are.
+    fn look(self, bytes: &[u8; WIDTH]) -> Seen;
 
-/// The quickest way on this machine.
-#[must_use]
-pub fn quickest() -> Look {
+    /// Bit `n` is set when an odd number of the bits up to `n` is.
+    fn running_parity(self, bits: u64) -> u64;
+}
+
+/// Something to be done that looks at many bytes.
+pub trait Scan {
+    /// What comes of it.
+    type Outcome;
+
+    /// Do it with these eyes. To be inlined, or it is not built for the machine that the eyes are for.
+    fn run(self, eyes: impl Eyes) -> Self::Outcome;
+}
+
+/// Do it in the quickest way of this machine.
+pub fn scan_with_quickest<S: Scan>(scan: S) -> S::Outcome {
     #[cfg(target_arch = "x86_64")]
     {
-        if std::arch::is_x86_feature_detected!("avx512bw") {
-            return x86::by_sixty_four;
+        if let Some(eyes) = x86::BySixtyFour::of_this_machine() {
+            return eyes.scan(scan);
         }
-        if std::arch::is_x86_feature_detected!("avx2") {
-            return x86::by_thirty_two;
+        if let Some(eyes) = x86::ByThirtyTwo::of_this_machine() {
+            return eyes.scan(scan);
         }
     }
-    by_sixteen
+    scan.run(BySixteen)
 }
 
 /// Sixteen bytes at a time, which every machine can.
-#[must_use]
-pub fn by_sixteen(bytes: &[u8; WIDTH]) -> Seen {
-    let mut seen = Seen::default();
-    let (quarters, _) = bytes.as_chunks::<16>();
-    for (number, quarter) in quarters.iter().enumerate() {
-        let quarter = u8x16::new(*quarter);
-        // With this bit set `[` and `{` are one character, and so are `]` and `}`.
-        let folded = quarter | u8x16::splat(0x20);
-        let brackets = folded.simd_eq(u8x16::splat(b'{')) | folded.simd_eq(u8x16::splat(b'}'));
-        let place = |found: u8x16| u64::from(found.to_bitmask()) << (16 * number);
-        seen.quotes |= place(quarter.simd_eq(u8x16::splat(b'"')));
-        seen.backslashes |= place(quarter.simd_eq(u8x16::splat(b'\\')));
-        seen.ts |= place(quarter.simd_eq(u8x16::splat(b't')));
-        seen.brackets |= place(brackets);
+#[derive(Debug, Clone, Copy)]
+struct BySixteen;
+
+impl Eyes for BySixteen {
+    #[inline]
+    fn look(self, bytes: &[u8; WIDTH]) -> Seen {
+        let mut seen = Seen::default();
+        let (quarters, _) = bytes.as_chunks::<16>();
+        for (number, quarter) in quarters.iter().enumerate() {
+            let quarter = u8x16::new(*quarter);
+            // With this bit set `[` and `{` are one character, and so are `]` and `}`.
+            let folded = quarter | u8x16::splat(0x20);
+            let brackets = folded.simd_eq(u8x16::splat(b'{')) | folded.simd_eq(u8x16::splat(b'}'));
+            let place = |found: u8x16| u64::from(found.to_bitmask()) << (16 * number);
+            seen.quotes |= place(quarter.simd_eq(u8x16::splat(b'"')));
+            seen.backslashes |= place(quarter.simd_eq(u8x16::splat(b'\\')));
+            seen.ts |= place(quarter.simd_eq(u8x16::splat(b't')));
+            seen.brackets |= place(brackets);
+        }
+        seen
     }
-    seen
+
+    #[inline]
+    fn running_parity(self, bits: u64) -> u64 {
+        let mut parity = bits;
+        let mut shift = 1;
+        while shift < 64 {
+            parity ^= parity << shift;
+            shift *= 2;
+        }
+        parity
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8,
-        _mm512_cmpeq_epi8_mask, _mm512_loadu_epi8, _mm512_or_si512, _mm512_set1_epi8,
+        __m256i, _mm_clmulepi64_si128, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_set1_epi8, _mm256_cmpeq_epi8,
+        _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm512_cmpeq_epi8_mask,
+        _mm512_loadu_epi8, _mm512_or_si512, _mm512_set1_epi8,
     };
 
-    use super::{Seen, WIDTH};
+    use super::{Eyes, Scan, Seen, WIDTH};
 
-    /// For a machine with AVX2; `quickest` gives it to no other.
-    pub(super) fn by_thirty_two(bytes: &[u8; WIDTH]) -> Seen {
-        #[expect(unsafe_code, reason = "the compiler does not know the machine")]
-        // SAFETY: this is only handed out after AVX2 was found.
-        unsafe {
-            avx2(bytes)
+    /// Two looks, for a machine with AVX2.
+    #[derive(Debug, Clone, Copy)]
+    pub(super) struct ByThirtyTwo(());
+
+    impl ByThirtyTwo {
+        pub(super) fn of_this_machine() -> Option<Self> {
+            let can = std::arch::is_x86_feature_detected!("avx2")
+                && std::arch::is_x86_feature_detected!("bmi1")
+                && std::arch::is_x86_feature_detected!("pclmulqdq");
+            can.then_some(Self(()))
+        }
+
+        pub(super) fn scan<S: Scan>(self, scan: S) -> S::Outcome {
+            #[target_feature(enable = "avx2,bmi1,pclmulqdq")]
+            fn built<S: Scan>(scan: S, eyes: ByThirtyTwo) -> S::Outcome {
+                scan.run(eyes)
+            }
+            #[expect(unsafe_code, reason = "the compiler does not know the machine")]
+            // SAFETY: there are no such eyes but on a machine where these features were found.
+            unsafe {
+                built(scan, self)
+            }
         }
     }
 
-    /// For a machine with AVX-512BW; `quickest` gives it to no other.
-    pub(super) fn by_sixty_four(bytes: &[u8; WIDTH]) -> Seen {
-        #[expect(unsafe_code, reason = "the compiler does not know the machine")]
-        // SAFETY: this is only handed out after AVX-512BW was found.
-        unsafe {
-            avx512(bytes)
+    #[expect(clippy::inline_always, reason = "as `Scan::run`")]
+    impl Eyes for ByThirtyTwo {
+        #[inline(always)]
+        fn look(self, bytes: &[u8; WIDTH]) -> Seen {
+            #[expect(unsafe_code, reason = "the compiler does not know the machine")]
+            // SAFETY: there are no such eyes but on a machine where AVX2 was found.
+            unsafe {
+                avx2(bytes)
+            }
+        }
+
+        #[inline(always)]
+        fn running_parity(self, bits: u64) -> u64 {
+            #[expect(unsafe_code, reason = "the compiler does not know the machine")]
+            // SAFETY: there are no such eyes but on a machine where PCLMULQDQ was found.
+            unsafe {
+                multiplied(bits)
+            }
         }
     }
 
+    /// One look, for a machine with AVX-512BW.
+    #[derive(Debug, Clone, Copy)]
+    pub(super) struct BySixtyFour(ByThirtyTwo);
+
+    impl BySixtyFour {
+        pub(super) fn of_this_machine() -> Option<Self> {
+            let narrower = ByThirtyTwo::of_this_machine()?;
+            std::arch::is_x86_feature_detected!("avx512bw").then_some(Self(narrower))
+        }
+
+        pub(super) fn scan<S: Scan>(self, scan: S) -> S::Outcome {
+            #[target_feature(enable = "avx512bw,bmi1,pclmulqdq")]
+            fn built<S: Scan>(scan: S, eyes: BySixtyFour) -> S::Outcome {
+                scan.run(eyes)
+            }
+            #[expect(unsafe_code, reason = "the compiler does not know the machine")]
+            // SAFETY: there are no such eyes but on a machine where these features were found.
+            unsafe {
+                built(scan, self)
+            }
+        }
+    }
+
+    #[expect(clippy::inline_always, reason = "as `Scan::run`")]
+    impl Eyes for BySixtyFour {
+        #[inline(always)]
+        fn look(self, bytes: &[u8; WIDTH]) -> Seen {
+            #[expect(unsafe_code, reason = "the compiler does not know the machine")]
+            // SAFETY: there are no such eyes but on a machine where AVX-512BW was found.
+            unsafe {
+                avx512(bytes)
+            }
+        }
+
+        #[inline(always)]
+        fn running_parity(self, bits: u64) -> u64 {
+            self.0.running_parity(bits)
+        }
+    }
+
+    /// A product without carries by all ones: each bit of it is the parity of the bits up to there.
+    #[inline]
+    #[target_feature(enable = "pclmulqdq")]
+    fn multiplied(bits: u64) -> u64 {
+        let product = _mm_clmulepi64_si128::<0>(_mm_cvtsi64_si128(bits.cast_signed()), _mm_set1_epi8(-1));
+        _mm_cvtsi128_si64(product).cast_unsigned()
+    }
+
+    #[inline]
     #[target_feature(enable = "avx2")]
     fn avx2(bytes: &[u8; WIDTH]) -> Seen {
         let (halves, _) = bytes.as_chunks::<32>();
@@ -110,11 +219,13 @@ mod x86 {
         seen
     }
 
+    #[inline]
     #[target_feature(enable = "avx2")]
     fn all(byte: u8) -> __m256i {
         _mm256_set1_epi8(byte.cast_signed())
     }
 
+    #[inline]
     #[target_feature(enable = "avx512bw")]
     fn avx512(bytes: &[u8; WIDTH]) -> Seen {
         #[expect(unsafe_code, reason = "a load takes a pointer")]
@@ -137,13 +248,24 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Every way that this machine has.
-    fn ways() -> Vec<Look> {
-        let mut ways: Vec<Look> = vec![by_sixteen, quickest()];
-        #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") {
-            ways.push(x86::by_thirty_two);
+    /// A block looked at, and the parity of some bits.
+    #[derive(Clone, Copy)]
+    struct Glance<'a>(&'a [u8; WIDTH], u64);
+
+    impl Scan for Glance<'_> {
+        type Outcome = (Seen, u64);
+
+        fn run(self, eyes: impl Eyes) -> Self::Outcome {
+            (eyes.look(self.0), eyes.running_parity(self.1))
         }
+    }
+
+    /// The same in every way that this machine has.
+    fn glances(bytes: &[u8; WIDTH], bits: u64) -> Vec<(Seen, u64)> {
+        let glance = Glance(bytes, bits);
+        let mut ways = vec![glance.run(BySixteen), scan_with_quickest(glance)];
+        #[cfg(target_arch = "x86_64")]
+        ways.extend(x86::ByThirtyTwo::of_this_machine().map(|eyes| eyes.scan(glance)));
         ways
     }
 
@@ -160,16 +282,25 @@ mod tests {
         }
     }
 
+    fn counted(bits: u64) -> u64 {
+        let is_odd = |place: u32| (bits << (63 - place)).count_ones() % 2 == 1;
+        (0..64)
+            .filter(|place| is_odd(*place))
+            .fold(0, |parity, place| parity | 1 << place)
+    }
+
     proptest! {
         #[test]
         fn all_ways_see_what_a_look_at_each_byte_sees(
             bytes in prop::array::uniform32(prop_oneof![any::<u8>(), prop::sample::select(&b"\"\\{}[]t:;"[..])]),
             more in prop::array::uniform32(any::<u8>()),
+            bits in any::<u64>(),
         ) {
             let mut block = [0; WIDTH];
             block.iter_mut().zip(bytes.iter().chain(&more)).for_each(|(place, byte)| *place = *byte);
-            for look in ways() {
-                prop_assert_eq!(look(&block), one_by_one(&block));
+            for (seen, parity) in glances(&block, bits) {
+                prop_assert_eq!(seen, one_by_one(&block));
+                prop_assert_eq!(parity, counted(bits));
             }
         }
     }
@@ -180,8 +311,9 @@ mod tests {
             for place in 0..WIDTH {
                 let mut block = [b'x'; WIDTH];
                 block[place] = byte;
-                for look in ways() {
-                    assert_eq!(look(&block), one_by_one(&block), "{byte} at {place}");
+                for (seen, parity) in glances(&block, 1 << place) {
+                    assert_eq!(seen, one_by_one(&block), "{byte} at {place}");
+                    assert_eq!(parity, u64::MAX << place);
                 }
             }
         }

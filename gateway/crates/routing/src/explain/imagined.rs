@@ -150,7 +150,8 @@ impl Imagined {
                 };
                 let fields = scan_request(body.as_bytes(), &address);
                 let fields = fields.map_err(|problem| NotImaginable(problem.to_string()))?;
-                (fields, Wishes::of(body.as_bytes(), door.family()))
+                let wishes = Wishes::of(body.as_bytes(), &fields.wished, door.family());
+                (fields, wishes)
             }
             None => (self.fields(model), self.wishes()),
         };

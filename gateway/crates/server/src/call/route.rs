@@ -20,7 +20,7 @@ use crate::reply::Refusal;
 
 /// Longest condition that a record repeats.
 const MOST_RULE_BYTES: usize = 200;
-/// Above this a body is only looked into again when its route depends on it.
+/// Above this the tools of a body are only counted when its route depends on it.
 const CHEAP_TO_READ: usize = 16 << 10;
 /// Headers that conditions are not shown.
 const CREDENTIALS: [&str; 6] = [
@@ -70,7 +70,7 @@ pub(crate) fn route_of<'a>(
         .ok_or_else(|| Refusal::new(404, "unknown_model", format!("There is no model '{alias}' here.")))?;
     call.joins(principal, model);
     let wishes = if question.body.len() <= CHEAP_TO_READ || model.asks_about_wishes() {
-        Wishes::of(&question.body, question.door.family())
+        Wishes::of(&question.body, &question.fields.wished, question.door.family())
     } else {
         Wishes::default()
     };

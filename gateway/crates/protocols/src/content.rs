@@ -1,0 +1,197 @@
+//! What stands inside a request and matters all the same, told by the `type` and `ttl` of its parts: what costs more
+//! input than its bytes say, and tools that are not where tools are.
+
+use crate::json::{Cursor, Watcher, unescape};
+
+/// A word of up to twenty characters, each of them escaped.
+const LONGEST_ESCAPED: usize = 120;
+
+/// Counts it while a body is scanned.
+#[derive(Debug, Default)]
+pub(crate) struct ContentCount {
+    pub(crate) images: u64,
+    pub(crate) documents: u64,
+    pub(crate) one_hour_cache: bool,
+    pub(crate) server_tools: u64,
+    /// Codex in its code mode sends its tools as an item of the input.
+    pub(crate) extra_tools: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Key {
+    Type,
+    Ttl,
+}
+
+impl Watcher for ContentCount {
+    fn string_at(&mut self, text: &[u8], quote: usize) {
+        let Some((key, mut cursor)) = key_at(text, quote) else {
+            return;
+        };
+        let Some(raw) = value_behind(&mut cursor) else {
+            return;
+        };
+        if !raw.contains(&b'\\') {
+            self.note(key, raw);
+            // Only where it stands in plain letters, key and all.
+            let is_plain = text.get(quote..).is_some_and(|text| text.starts_with(b"\"type\""));
+            self.extra_tools += u64::from(is_plain && raw == b"additional_tools");
+        } else if raw.len() <= LONGEST_ESCAPED
+            && let Some(word) = unescape(raw)
+        {
+            self.note(key, word.as_bytes());
+        }
+    }
+}
+
+impl ContentCount {
+    fn note(&mut self, key: Key, word: &[u8]) {
+        match (key, word) {
+            (Key::Ttl, b"1h") => self.one_hour_cache = true,
+            (Key::Type, b"image" | b"image_url" | b"input_image" | b"computer_screenshot") => self.images += 1,
+            (Key::Type, b"document" | b"file" | b"input_file" | b"container_upload" | b"video_url") => {
+                self.documents += 1;
+            }
+            (Key::Type, word) if runs_at_the_provider(word) => self.server_tools += 1,
+            _ => {}
+        }
+    }
+}
+
+/// The key whose quote this is, if it matters, and a cursor behind it. Most are told by their first letters.
+fn key_at(text: &[u8], quote: usize) -> Option<(Key, Cursor<'_>)> {
+    let rest = text.get(quote + 1..)?;
+    if let [b't', second, ..] = rest
+        && !matches!(second, b'y' | b't' | b'\\')
+    {
+        return None;
+    }
+    let behind = |length: usize| Cursor::starting_at(text, quote + 1 + length);
+    if rest.starts_with(b"type\"") {
+        return Some((Key::Type, behind(5)));
+    }
+    if rest.starts_with(b"ttl\"") {
+        return Some((Key::Ttl, behind(4)));
+    }
+    if !may_be_spelled(rest, b"type\"") && !may_be_spelled(rest, b"ttl\"") {
+        return None;
+    }
+    let mut cursor = Cursor::starting_at(text, quote);
+    let raw = cursor.string().ok().filter(|raw| raw.len() <= LONGEST_ESCAPED)?;
+    let key = match unescape(raw)?.as_ref() {
+        "type" => Key::Type,
+        "ttl" => Key::Ttl,
+        _ => return None,
+    };
+    Some((key, cursor))
+}
+
+/// True if the text goes on like this word up to an escape.
+fn may_be_spelled(text: &[u8], word: &[u8]) -> bool {
+    let differs = text.iter().zip(word).find(|(byte, letter)| byte != letter);
+    differs.is_some_and(|(byte, _)| *byte == b'\\')
+}
+
+/// The raw text that is the value of the key the cursor stands behind.
+fn value_behind<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
+    cursor.skip_whitespace();
+    cursor.expect(b':').ok()?;
+    cursor.skip_whitespace();
+    cursor.string().ok()
+}
+
+/// True for the `type` of a tool that a provider runs by itself, such as `web_search_20250305`. The parts of an answer
+/// that such a tool left in a conversation have types of their own, which end otherwise.
+fn runs_at_the_provider(kind: &[u8]) -> bool {
+    let is_tool = [&b"web_search"[..], b"web_fetch", b"file_search"]
+        .iter()
+        .any(|tool| kind.starts_with(tool));
+    is_tool
+        && kind.len() <= LONGEST_ESCAPED
+        && std::str::from_utf8(kind).is_ok()
+        && ![&b"_result"[..], b"_call", b"_error"]
+            .iter()
+            .any(|end| kind.ends_with(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Address, scan_request};
+    use proptest::prelude::*;
+
+    #[test]
+    fn pictures_documents_and_long_caches_are_seen_also_when_escaped() {
+        let body = r#"{"model":"m","messages":[{"content":[{"type":"image","source":{"type":"base64","data":"x"}},
+            {"type":"im\u0061ge"},{"type":"document"},{"type":"text","text":"image"},
+            {"type":"text","cache_control":{"type":"ephemeral","ttl":"1h"}}]}]}"#;
+        let fields = scan_request(body.as_bytes(), &Address::of("/v1/messages").unwrap()).unwrap();
+        assert_eq!((fields.images, fields.documents, fields.one_hour_cache), (2, 1, true));
+    }
+
+    /// The key and the text it stands for, as a parser reads them.
+    fn parsed(text: &[u8]) -> Option<(Key, String)> {
+        let mut cursor = Cursor::new(text, 0);
+        let raw = cursor.string().ok().filter(|raw| raw.len() <= LONGEST_ESCAPED)?;
+        let key = match unescape(raw)?.as_ref() {
+            "type" => Key::Type,
+            "ttl" => Key::Ttl,
+            _ => return None,
+        };
+        let raw = value_behind(&mut cursor).filter(|raw| raw.len() <= LONGEST_ESCAPED)?;
+        Some((key, unescape(raw)?.into_owned()))
+    }
+
+    /// A word with some of its letters written as escapes.
+    fn spelled() -> impl Strategy<Value = String> {
+        const WORDS: [&str; 11] = [
+            "type",
+            "ttl",
+            "text",
+            "typed",
+            "tt",
+            "1h",
+            "image",
+            "file",
+            "web_search_1",
+            "web_fetch_result",
+            "additional_tools",
+        ];
+        (prop::sample::select(&WORDS[..]), any::<u32>()).prop_map(|(word, escaped)| {
+            let letters = word.bytes().enumerate();
+            let spelled = letters.map(|(at, letter)| match escaped >> (at % 32) & 0b11 {
+                0 => format!("\\u00{letter:02x}"),
+                _ => char::from(letter).to_string(),
+            });
+            spelled.collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_told_by_its_first_letters_is_the_one_a_parser_reads(
+            key in spelled(), value in spelled(), colon in "[ ]{0,1}:[ ]{0,1}", end in prop::sample::select(&["\"", "\\\"\"", "\u{e9}\"", "", "\\"][..]),
+        ) {
+            let text = format!("\"{key}\"{colon}\"{value}{end}");
+            let mut count = ContentCount::default();
+            count.string_at(text.as_bytes(), 0);
+            let mut expected = ContentCount::default();
+            if let Some((key, word)) = parsed(text.as_bytes()) {
+                expected.note(key, word.as_bytes());
+            }
+            let of = |count: &ContentCount| (count.images, count.documents, count.one_hour_cache, count.server_tools);
+            prop_assert_eq!(of(&count), of(&expected), "{}", text);
+            let plainly = key == "type" && value == "additional_tools" && end == "\"";
+            prop_assert_eq!(count.extra_tools, u64::from(plainly));
+        }
+    }
+
+    #[test]
+    fn a_tool_with_a_name_that_is_no_text_is_none() {
+        let mut count = ContentCount::default();
+        count.string_at(b"\"type\":\"web_search\xFF\"", 0);
+        assert_eq!(count.server_tools, 0);
+        count.string_at(b"\"type\":\"web_search\"", 0);
+        assert_eq!(count.server_tools, 1);
+    }
+}
