@@ -22,4 +22,4 @@ pub use plan::{
 };
 pub use sessions::{AnswerNote, Issuer, Place, RetryAllowance, SESSION_LIFE, SessionKey, SessionMemory, SessionView};
 pub use speed::{Pace, Speeds};
-pub use task::{Signs, TASK_HEADER, Task};
+pub use task::{Signs, TASK_HEADER, Task, TaskHeaders};

@@ -64,7 +64,57 @@ impl Task {
     }
 }
 
+/// The headers that tell a task, each as the first of its name has it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TaskHeaders<'a> {
+    said: [Option<&'a str>; NAMES.len()],
+    /// Which were there, if only as something that is no text.
+    noted: [bool; NAMES.len()],
+}
+
+/// In the order of `Header`.
+const NAMES: [&str; 8] = [
+    TASK_HEADER,
+    "user-agent",
+    "x-claude-code-session-id",
+    "x-codex-turn-metadata",
+    "x-openai-subagent",
+    "x-claude-code-agent-id",
+    "x-parent-session-id",
+    "x-codex-parent-thread-id",
+];
+
+#[derive(Clone, Copy)]
+enum Header {
+    Task,
+    UserAgent,
+    ClaudeSession,
+    CodexMetadata,
+    OpenaiSubagent,
+    ClaudeAgent,
+    ParentSession,
+    CodexParent,
+}
+
+impl<'a> TaskHeaders<'a> {
+    /// Take note of a header, its name in lower case, if it tells anything. A call has few headers, and most tell
+    /// nothing: to look at each once is much cheaper than to look up each that may be there.
+    pub fn note(&mut self, name: &str, text: impl FnOnce() -> Option<&'a str>) {
+        let Some(at) = NAMES.iter().position(|known| *known == name) else {
+            return;
+        };
+        if let (Some(said), Some(noted @ false)) = (self.said.get_mut(at), self.noted.get_mut(at)) {
+            (*said, *noted) = (text(), true);
+        }
+    }
+
+    fn get(&self, header: Header) -> Option<&'a str> {
+        self.said.get(header as usize).copied().flatten()
+    }
+}
+
 /// What a task is told by.
+#[derive(Debug)]
 pub struct Signs<'a> {
     /// Where the call came in.
     pub door: FrontDoor,
@@ -75,22 +125,14 @@ pub struct Signs<'a> {
     /// How long the body is.
     pub body_bytes: u64,
     /// The caller's headers.
-    pub header: &'a dyn Fn(&str) -> Option<&'a str>,
-}
-
-impl std::fmt::Debug for Signs<'_> {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Signs")
-            .field("door", &self.door)
-            .finish_non_exhaustive()
-    }
+    pub headers: TaskHeaders<'a>,
 }
 
 impl Signs<'_> {
     /// The kind of work this call is for.
     #[must_use]
     pub fn task(&self) -> Task {
-        let said = (self.header)(TASK_HEADER).and_then(Task::named);
+        let said = self.headers.get(Header::Task).and_then(Task::named);
         said.or_else(|| self.by_door())
             .or_else(|| self.by_codex())
             .or_else(|| self.by_probe())
@@ -108,7 +150,10 @@ impl Signs<'_> {
 
     /// Codex says what a request is for: as a word in its metadata, and for its helpers in a header of its own.
     fn by_codex(&self) -> Option<Task> {
-        let metadata = (self.header)("x-codex-turn-metadata").filter(|text| text.len() <= MOST_METADATA_BYTES);
+        let metadata = self
+            .headers
+            .get(Header::CodexMetadata)
+            .filter(|text| text.len() <= MOST_METADATA_BYTES);
         let kind = metadata.and_then(|text| top_level_text(text.as_bytes(), "request_kind"));
         match kind.as_deref() {
             Some("compaction") => return Some(Task::Compact),
@@ -116,7 +161,7 @@ impl Signs<'_> {
             Some(kind) if kind.starts_with("subagent") => return Some(Task::Subagent),
             _ => {}
         }
-        match (self.header)("x-openai-subagent")? {
+        match self.headers.get(Header::OpenaiSubagent)? {
             "compact" => Some(Task::Compact),
             "memory_consolidation" => Some(Task::Background),
             _ => Some(Task::Subagent),
@@ -138,8 +183,8 @@ impl Signs<'_> {
         if !self.is_side_call() {
             return None;
         }
-        let agent = (self.header)("user-agent").unwrap_or_default();
-        if agent.starts_with("claude-cli/") || (self.header)("x-claude-code-session-id").is_some() {
+        let agent = self.headers.get(Header::UserAgent).unwrap_or_default();
+        if agent.starts_with("claude-cli/") || self.headers.get(Header::ClaudeSession).is_some() {
             // Titles come as a stream of structured output; the permission classifier's answers come whole.
             return match (self.wishes.schema, self.fields.stream) {
                 (true, true) => Some(Task::Title),
@@ -155,12 +200,8 @@ impl Signs<'_> {
     }
 
     fn by_lineage(&self) -> Option<Task> {
-        const OF_A_CHILD: [&str; 3] = [
-            "x-claude-code-agent-id",
-            "x-parent-session-id",
-            "x-codex-parent-thread-id",
-        ];
-        let is_child = OF_A_CHILD.iter().any(|name| (self.header)(name).is_some());
+        const OF_A_CHILD: [Header; 3] = [Header::ClaudeAgent, Header::ParentSession, Header::CodexParent];
+        let is_child = OF_A_CHILD.iter().any(|header| self.headers.get(*header).is_some());
         is_child.then_some(Task::Subagent)
     }
 }
@@ -185,18 +226,16 @@ mod tests {
             },
         )
         .unwrap();
-        let header = |name: &str| {
-            headers
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| *value)
-        };
+        let mut told = TaskHeaders::default();
+        for (name, value) in headers {
+            told.note(name, || Some(value));
+        }
         let signs = Signs {
             door,
             fields: &fields,
             wishes: Wishes::of(body.as_bytes(), &fields.wished, door.family()),
             body_bytes: body.len() as u64,
-            header: &header,
+            headers: told,
         };
         signs.task()
     }
@@ -263,6 +302,29 @@ mod tests {
         );
         let child = [OPENCODE, ("x-session-id", "ses_2"), ("x-parent-session-id", "ses_1")];
         assert_eq!(task(FrontDoor::Chat, &child, &main), Task::Subagent);
+    }
+
+    #[test]
+    fn the_first_of_a_name_counts_even_if_it_is_no_text() {
+        let mut headers = TaskHeaders::default();
+        headers.note("x-parent-session-id", || None);
+        headers.note("x-parent-session-id", || Some("ses_1"));
+        headers.note("user-agent", || Some("curl/8"));
+        headers.note("user-agent", || Some("claude-cli/2"));
+        headers.note("accept", || Some("*/*"));
+        assert_eq!(headers.get(Header::ParentSession), None);
+        assert_eq!(headers.get(Header::UserAgent), Some("curl/8"));
+    }
+
+    #[test]
+    fn every_header_stands_under_its_name() {
+        for (at, name) in NAMES.into_iter().enumerate() {
+            let mut headers = TaskHeaders::default();
+            headers.note(name, || Some("here"));
+            assert_eq!(headers.said.iter().position(Option::is_some), Some(at));
+        }
+        assert_eq!(NAMES[Header::Task as usize], TASK_HEADER);
+        assert_eq!(NAMES[Header::CodexParent as usize], "x-codex-parent-thread-id");
     }
 
     #[test]

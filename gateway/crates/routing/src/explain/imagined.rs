@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::estimate::estimate_input_tokens;
 use crate::plan::{Asked, Needs};
 use crate::sessions::{SessionKey, SessionView};
-use crate::task::{Signs, TASK_HEADER, Task};
+use crate::task::{Signs, TASK_HEADER, Task, TaskHeaders};
 
 /// What a body is taken to weigh of which only the tokens are given.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -206,18 +206,19 @@ impl Imagined {
                 NotImaginable(format!("there is no task '{name}'; known are {known}"))
             });
         }
-        let header = |name: &str| {
-            let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-            found.map(|(_, value)| value.as_str())
-        };
+        let mut headers = TaskHeaders::default();
+        for (name, value) in &self.headers {
+            headers.note(&name.to_ascii_lowercase(), || Some(value.as_str()));
+        }
         // Without a body nothing tells a small side call from a conversation but what is said.
-        let is_described = self.body.is_some() || header(TASK_HEADER).is_some();
+        let says_task = self.headers.keys().any(|name| name.eq_ignore_ascii_case(TASK_HEADER));
+        let is_described = self.body.is_some() || says_task;
         let signs = Signs {
             door,
             fields,
             wishes,
             body_bytes: if is_described { body_bytes } else { u64::MAX },
-            header: &header,
+            headers,
         };
         Ok(signs.task())
     }

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use airside_protocols::Wishes;
 use airside_routing::{
-    Asked, Lead, Needs, NoTarget, Pace, Plan, Readiness, Signs, Standing, Surroundings, Task, estimate_input_tokens,
-    plan, why_in_words,
+    Asked, Lead, Needs, NoTarget, Pace, Plan, Readiness, Signs, Standing, Surroundings, Task, TaskHeaders,
+    estimate_input_tokens, plan, why_in_words,
 };
 use airside_snapshot::{Facts, Model, Principal, ProviderIndex, Target};
 use http::HeaderMap;
@@ -95,13 +95,16 @@ pub(crate) fn route_of<'a>(
 }
 
 fn task_of(question: &Question, wishes: Wishes) -> Task {
-    let header = |name: &str| question.headers.get(name).and_then(|value| value.to_str().ok());
+    let mut headers = TaskHeaders::default();
+    for (name, value) in &question.headers {
+        headers.note(name.as_str(), || value.to_str().ok());
+    }
     let signs = Signs {
         door: question.door,
         fields: &question.fields,
         wishes,
         body_bytes: question.body.len() as u64,
-        header: &header,
+        headers,
     };
     signs.task()
 }
