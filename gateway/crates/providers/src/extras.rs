@@ -3,9 +3,15 @@
 //! Anthropic and most who follow `OpenAI`'s Chat count tool uses in `usage`; Responses and Gemini show them among what
 //! they say. The counts of a stream are cumulative, so the highest one seen is the count.
 
-use airside_protocols::{Family, ServiceTier, ToolUses, top_level_member, top_level_text};
-use memchr::memmem;
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use airside_protocols::{Family, ServiceTier, ToolUses, string_text};
+use memchr::memmem::Finder;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::usage::Spoken;
 
 /// What was read so far.
 #[derive(Debug, Default, Clone, Copy)]
@@ -16,24 +22,24 @@ pub(crate) struct Extras {
 }
 
 impl Extras {
-    /// Read a whole answer, or the payload of an event that may carry counts; `usage` is its member of that name, or
-    /// of Gemini's name for it.
-    pub(crate) fn read(&mut self, family: Family, body: &[u8], usage: Option<&[u8]>) {
+    /// Read a whole answer, or the payload of an event that may carry counts; `beside` is what its `usage` says beside
+    /// them.
+    pub(crate) fn read(&mut self, family: Family, answer: &Spoken<'_>, beside: &Beside<'_>) {
         if matches!(family, Family::OpenaiChat | Family::OpenaiResponses) {
-            self.read_tier(top_level_text_if_there(body, "service_tier"));
+            self.read_tier(answer.service_tier.and_then(text).as_deref());
         }
-        match family {
-            Family::Anthropic | Family::OpenaiChat => self.read_usage(usage),
-            Family::OpenaiResponses => {
-                self.read_usage(usage);
-                self.read_output(body);
-            }
-            Family::Gemini => self.read_gemini(body, usage),
+        if family == Family::Gemini {
+            self.read_gemini(answer, beside);
+            return;
+        }
+        self.read_usage(beside);
+        if family == Family::OpenaiResponses {
+            self.read_output(answer);
         }
     }
 
-    fn read_tier(&mut self, name: Option<String>) {
-        self.service_tier = name.and_then(|name| ServiceTier::named(&name)).or(self.service_tier);
+    fn read_tier(&mut self, name: Option<&str>) {
+        self.service_tier = name.and_then(ServiceTier::named).or(self.service_tier);
     }
 
     fn note(&mut self, web_searches: u64, file_searches: u64) {
@@ -41,19 +47,15 @@ impl Extras {
         self.tool_uses.file_searches = self.tool_uses.file_searches.max(file_searches);
     }
 
-    fn read_usage(&mut self, usage: Option<&[u8]>) {
-        let usage = usage.filter(|usage| has_any(usage, &["service_tier", "speed", "search"]));
-        let Some(usage) = usage.and_then(|usage| serde_json::from_slice::<Usage>(usage).ok()) else {
-            return;
-        };
-        self.read_tier(usage.service_tier);
-        self.read_tier(usage.speed.filter(|speed| speed == "fast"));
-        let counted = usage.server_tool_use.unwrap_or_default().web_search_requests;
-        self.note(counted.max(usage.num_search_queries).unwrap_or(0), 0);
+    fn read_usage(&mut self, beside: &Beside<'_>) {
+        let Some(usage) = beside.usage() else { return };
+        self.read_tier(usage.service_tier.as_deref());
+        self.read_tier(usage.speed.as_deref().filter(|speed| *speed == "fast"));
+        self.note(usage.web_searches.max(usage.queries).unwrap_or(0), 0);
     }
 
-    fn read_output(&mut self, body: &[u8]) {
-        let Some(items) = parsed::<Vec<Item>>(body, "output", &["web_search_call", "file_search_call"]) else {
+    fn read_output(&mut self, answer: &Spoken<'_>) {
+        let Some(items) = parsed::<Vec<Item>>(answer, &*SEARCH_CALLS) else {
             return;
         };
         // Opening a page that a search found, and looking for words in it, is part of that search.
@@ -68,12 +70,11 @@ impl Extras {
         self.note(web as u64, files.count() as u64);
     }
 
-    fn read_gemini(&mut self, body: &[u8], usage: Option<&[u8]>) {
-        let usage = usage.filter(|usage| has_any(usage, &["serviceTier", "trafficType"]));
-        if let Some(usage) = usage.and_then(|usage| serde_json::from_slice::<GeminiUsage>(usage).ok()) {
-            self.read_tier(usage.service_tier.or(usage.traffic_type));
+    fn read_gemini(&mut self, answer: &Spoken<'_>, beside: &Beside<'_>) {
+        if let Some((service_tier, traffic_type)) = beside.gemini() {
+            self.read_tier(service_tier.or(traffic_type).as_deref());
         }
-        if let Some(candidates) = parsed::<Vec<Candidate>>(body, "candidates", &["webSearchQueries"]) {
+        if let Some(candidates) = parsed::<Vec<Candidate>>(answer, &*SEARCH_QUERIES) {
             let queries = candidates
                 .into_iter()
                 .filter_map(|candidate| candidate.grounding_metadata);
@@ -85,34 +86,92 @@ impl Extras {
     }
 }
 
-/// A top-level member, read only if one of these words is anywhere in the body: most answers have none.
-fn parsed<'a, T: Deserialize<'a>>(body: &'a [u8], key: &str, words: &[&str]) -> Option<T> {
-    if !has_any(body, words) {
-        return None;
+/// Words without which an answer has none of what is read from `said`.
+static SEARCH_CALLS: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| [Finder::new("web_search_call"), Finder::new("file_search_call")]);
+static SEARCH_QUERIES: LazyLock<[Finder<'static>; 1]> = LazyLock::new(|| [Finder::new("webSearchQueries")]);
+
+/// What was said, read only if one of these words is anywhere in the answer: most have none.
+fn parsed<'a, T: Deserialize<'a>>(answer: &Spoken<'a>, words: &[Finder<'_>]) -> Option<T> {
+    let said = answer.said?;
+    let is_there = words.iter().any(|word| word.find(answer.body).is_some());
+    is_there.then(|| serde_json::from_slice(said).ok()).flatten()
+}
+
+/// The text of a JSON string.
+fn text(raw: &[u8]) -> Option<Cow<'_, str>> {
+    string_text(std::str::from_utf8(raw).ok()?)
+}
+
+const OF_USAGE: [&str; 4] = ["service_tier", "speed", "server_tool_use", "num_search_queries"];
+const OF_GEMINI: [&str; 2] = ["serviceTier", "trafficType"];
+
+/// What a `usage` says beside its counts, as it is written there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Beside<'a> {
+    names: &'static [&'static str],
+    said: [Option<&'a [u8]>; 4],
+    is_repeated: bool,
+}
+
+impl<'a> Beside<'a> {
+    /// Nothing yet, of a `usage` of this family.
+    pub(crate) fn of(family: Family) -> Self {
+        let is_gemini = family == Family::Gemini;
+        Self {
+            names: if is_gemini { &OF_GEMINI } else { &OF_USAGE },
+            said: [None; 4],
+            is_repeated: false,
+        }
     }
-    serde_json::from_slice(body.get(top_level_member(body, key)?)?).ok()
+
+    /// Take note of a member, if it tells anything.
+    pub(crate) fn note(&mut self, key: &[u8], raw: &'a [u8]) {
+        let places = self.names.iter().zip(&mut self.said);
+        let place = places
+            .filter(|(name, _)| name.as_bytes() == key)
+            .map(|(_, place)| place)
+            .next();
+        if let Some(place) = place {
+            self.is_repeated |= place.replace(raw).is_some();
+        }
+    }
+
+    /// `None` where a value is not what it should be, or stands twice.
+    fn usage(&self) -> Option<Usage> {
+        let [service_tier, speed, tools, queries] = self.said;
+        let usage = Usage {
+            service_tier: optional(service_tier).ok()?,
+            speed: optional(speed).ok()?,
+            web_searches: optional::<ServerToolUse>(tools)
+                .ok()?
+                .unwrap_or_default()
+                .web_search_requests,
+            queries: optional(queries).ok()?,
+        };
+        (!self.is_repeated).then_some(usage)
+    }
+
+    /// The tier, and the kind of traffic, which is its name at Vertex.
+    fn gemini(&self) -> Option<(Option<String>, Option<String>)> {
+        let [service_tier, traffic_type, ..] = self.said;
+        let both = (optional(service_tier).ok()?, optional(traffic_type).ok()?);
+        (!self.is_repeated).then_some(both)
+    }
 }
 
-fn has_any(text: &[u8], words: &[&str]) -> bool {
-    words.iter().any(|word| memmem::find(text, word.as_bytes()).is_some())
+/// The value, or none where there is none or null.
+fn optional<T: DeserializeOwned>(raw: Option<&[u8]>) -> serde_json::Result<Option<T>> {
+    raw.map_or(Ok(None), serde_json::from_slice)
 }
 
-fn top_level_text_if_there(body: &[u8], key: &str) -> Option<String> {
-    memmem::find(body, key.as_bytes())?;
-    top_level_text(body, key).map(std::borrow::Cow::into_owned)
-}
-
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 struct Usage {
-    #[serde(default)]
     service_tier: Option<String>,
-    #[serde(default)]
     speed: Option<String>,
-    #[serde(default)]
-    server_tool_use: Option<ServerToolUse>,
+    web_searches: Option<u64>,
     /// Perplexity's word for it.
-    #[serde(default)]
-    num_search_queries: Option<u64>,
+    queries: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -137,15 +196,6 @@ struct Action {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct GeminiUsage {
-    #[serde(default)]
-    service_tier: Option<String>,
-    #[serde(default)]
-    traffic_type: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Candidate {
     #[serde(default)]
     grounding_metadata: Option<Grounding>,
@@ -161,13 +211,13 @@ struct Grounding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::UsageTap;
 
     fn read(family: Family, body: &str) -> (u64, u64, Option<ServiceTier>) {
-        let mut extras = Extras::default();
-        let body = body.as_bytes();
-        extras.read(family, body, crate::usage::usage_member(family, body));
-        let uses = extras.tool_uses;
-        (uses.web_searches, uses.file_searches, extras.service_tier)
+        let mut tap = UsageTap::default();
+        tap.read_answer(family, body.as_bytes());
+        let uses = tap.tool_uses();
+        (uses.web_searches, uses.file_searches, tap.service_tier())
     }
 
     #[test]
@@ -205,16 +255,11 @@ mod tests {
 
     #[test]
     fn counts_of_a_stream_never_add_up() {
-        let mut extras = Extras::default();
+        let mut tap = UsageTap::default();
         for count in [1, 2, 2] {
             let body = format!(r#"{{"usage":{{"server_tool_use":{{"web_search_requests":{count}}}}}}}"#);
-            let body = body.as_bytes();
-            extras.read(
-                Family::Anthropic,
-                body,
-                crate::usage::usage_member(Family::Anthropic, body),
-            );
+            tap.read_answer(Family::Anthropic, body.as_bytes());
         }
-        assert_eq!(extras.tool_uses.web_searches, 2);
+        assert_eq!(tap.tool_uses().web_searches, 2);
     }
 }

@@ -4,11 +4,12 @@
 //! `OpenAI`'s and Gemini's input includes what the cache had, so that is subtracted. Gemini counts what was thought
 //! beside what was said, and what its tools brought in beside the prompt.
 
-use airside_protocols::{Family, ServiceTier, TokenUsage, ToolUses, top_level_member};
-use serde::de::{Deserializer, Visitor};
-use serde::{Deserialize, de};
+use std::ops::Range;
 
-use crate::extras::Extras;
+use airside_protocols::{Family, ServiceTier, TokenUsage, ToolUses, top_level_member, top_level_members};
+
+use crate::counts::{Count, Counts, Group, NoJson, Taken, read};
+use crate::extras::{Beside, Extras};
 
 /// Reads token counts out of the payloads of one answer.
 #[derive(Debug, Default)]
@@ -50,97 +51,112 @@ impl UsageTap {
 
     /// Read the body of an answer that came whole.
     pub fn read_answer(&mut self, family: Family, body: &[u8]) {
-        let usage = usage_member(family, body);
-        self.extras.read(family, body, usage);
-        let Some(usage) = usage else { return };
+        let answer = Spoken::of(family, body);
+        let mut beside = Beside::of(family);
+        let counted = answer.usage.map(|usage| self.count(family, usage, &mut beside));
+        if let Some(Err(NoJson)) = counted {
+            beside = Beside::of(family);
+        }
+        self.extras.read(family, &answer, &beside);
+    }
+
+    fn count<'a>(&mut self, family: Family, usage: &'a [u8], beside: &mut Beside<'a>) -> Result<(), NoJson> {
+        let other = |key: &[u8], raw| beside.note(key, raw);
         match family {
             Family::Anthropic => {
-                if let Ok(counts) = serde_json::from_slice::<AnthropicUsage>(usage) {
+                if let Some(counts) = read::<AnthropicUsage>(usage, other)? {
                     self.anthropic.overwrite(counts);
                     self.found = Some(self.anthropic.reduced());
                 }
             }
             Family::OpenaiResponses | Family::OpenaiChat => {
-                if let Ok(counts) = serde_json::from_slice::<OpenaiUsage>(usage) {
+                if let Some(counts) = read::<OpenaiUsage>(usage, other)? {
                     self.found = Some(counts.reduced());
                 }
             }
             Family::Gemini => {
-                if let Ok(counts) = serde_json::from_slice::<GeminiUsage>(usage) {
+                if let Some(counts) = read::<GeminiUsage>(usage, other)? {
                     self.gemini.overwrite(counts);
                     self.found = Some(self.gemini.reduced());
                 }
             }
         }
+        Ok(())
     }
-}
-
-/// What an answer says of its usage.
-pub(crate) fn usage_member(family: Family, body: &[u8]) -> Option<&[u8]> {
-    let is_gemini = family == Family::Gemini;
-    member(body, if is_gemini { "usageMetadata" } else { "usage" })
 }
 
 fn member<'a>(text: &'a [u8], key: &str) -> Option<&'a [u8]> {
-    let value = text.get(top_level_member(text, key)?)?;
-    value.starts_with(b"{").then_some(value)
+    object(text, top_level_member(text, key))
 }
 
-/// A count as servers write it: a whole number, a float, or null.
-#[derive(Debug, Default, Clone, Copy)]
-struct Count(Option<u64>);
-
-impl Count {
-    fn or_zero(self) -> u64 {
-        self.0.unwrap_or(0)
-    }
-
-    fn or(self, earlier: Self) -> Self {
-        Self(self.0.or(earlier.0))
-    }
+fn object(text: &[u8], range: Option<Range<usize>>) -> Option<&[u8]> {
+    text.get(range?).filter(|value| value.starts_with(b"{"))
 }
 
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnyCount;
-        impl Visitor<'_> for AnyCount {
-            type Value = Count;
-            fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                out.write_str("a count of tokens")
-            }
-            fn visit_u64<E: de::Error>(self, count: u64) -> Result<Count, E> {
-                Ok(Count(Some(count)))
-            }
-            fn visit_i64<E: de::Error>(self, count: i64) -> Result<Count, E> {
-                Ok(Count(u64::try_from(count).ok()))
-            }
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
-            fn visit_f64<E: de::Error>(self, count: f64) -> Result<Count, E> {
-                Ok(Count((count >= 0.0).then(|| count.ceil() as u64)))
-            }
-            fn visit_unit<E: de::Error>(self) -> Result<Count, E> {
-                Ok(Count(None))
-            }
+/// The members of an answer that tell what it cost, found in one walk.
+#[derive(Debug)]
+pub(crate) struct Spoken<'a> {
+    pub(crate) body: &'a [u8],
+    /// What it says of its usage; Gemini has its own name for it.
+    pub(crate) usage: Option<&'a [u8]>,
+    pub(crate) service_tier: Option<&'a [u8]>,
+    /// What was said and done: `output`, or Gemini's `candidates`.
+    pub(crate) said: Option<&'a [u8]>,
+}
+
+impl<'a> Spoken<'a> {
+    pub(crate) fn of(family: Family, body: &'a [u8]) -> Self {
+        let names = match family {
+            Family::Gemini => ["usageMetadata", "service_tier", "candidates"],
+            _ => ["usage", "service_tier", "output"],
+        };
+        let [usage, service_tier, said] = top_level_members(body, names);
+        let at = |range: Option<Range<usize>>| body.get(range?);
+        Self {
+            body,
+            usage: object(body, usage),
+            service_tier: at(service_tier),
+            said: at(said),
         }
-        deserializer.deserialize_any(AnyCount)
     }
 }
 
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, Clone, Copy)]
 struct AnthropicUsage {
     input_tokens: Count,
     cache_read_input_tokens: Count,
     cache_creation_input_tokens: Count,
-    cache_creation: Option<CacheCreation>,
+    cache_creation: Group<CacheCreation>,
     output_tokens: Count,
 }
 
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, Clone, Copy)]
 struct CacheCreation {
     ephemeral_5m_input_tokens: Count,
     ephemeral_1h_input_tokens: Count,
+}
+
+impl Counts for AnthropicUsage {
+    fn take(&mut self, key: &[u8], raw: &[u8]) -> Taken {
+        match key {
+            b"input_tokens" => self.input_tokens.take(raw),
+            b"cache_read_input_tokens" => self.cache_read_input_tokens.take(raw),
+            b"cache_creation_input_tokens" => self.cache_creation_input_tokens.take(raw),
+            b"cache_creation" => self.cache_creation.take(raw),
+            b"output_tokens" => self.output_tokens.take(raw),
+            _ => Taken::Unknown,
+        }
+    }
+}
+
+impl Counts for CacheCreation {
+    fn take(&mut self, key: &[u8], raw: &[u8]) -> Taken {
+        match key {
+            b"ephemeral_5m_input_tokens" => self.ephemeral_5m_input_tokens.take(raw),
+            b"ephemeral_1h_input_tokens" => self.ephemeral_1h_input_tokens.take(raw),
+            _ => Taken::Unknown,
+        }
+    }
 }
 
 impl AnthropicUsage {
@@ -153,7 +169,7 @@ impl AnthropicUsage {
     }
 
     fn reduced(&self) -> TokenUsage {
-        let split = self.cache_creation.unwrap_or_default();
+        let split = self.cache_creation.counts.unwrap_or_default();
         let (short, long) = (
             split.ephemeral_5m_input_tokens.or_zero(),
             split.ephemeral_1h_input_tokens.or_zero(),
@@ -173,24 +189,48 @@ impl AnthropicUsage {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct OpenaiUsage {
     input_tokens: Count,
     prompt_tokens: Count,
-    input_tokens_details: Option<InputDetails>,
-    prompt_tokens_details: Option<InputDetails>,
+    input_tokens_details: Group<InputDetails>,
+    prompt_tokens_details: Group<InputDetails>,
     prompt_cache_hit_tokens: Count,
     output_tokens: Count,
     completion_tokens: Count,
     total_tokens: Count,
 }
 
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, Clone, Copy)]
 struct InputDetails {
     cached_tokens: Count,
     cache_write_tokens: Count,
+}
+
+impl Counts for OpenaiUsage {
+    fn take(&mut self, key: &[u8], raw: &[u8]) -> Taken {
+        match key {
+            b"input_tokens" => self.input_tokens.take(raw),
+            b"prompt_tokens" => self.prompt_tokens.take(raw),
+            b"input_tokens_details" => self.input_tokens_details.take(raw),
+            b"prompt_tokens_details" => self.prompt_tokens_details.take(raw),
+            b"prompt_cache_hit_tokens" => self.prompt_cache_hit_tokens.take(raw),
+            b"output_tokens" => self.output_tokens.take(raw),
+            b"completion_tokens" => self.completion_tokens.take(raw),
+            b"total_tokens" => self.total_tokens.take(raw),
+            _ => Taken::Unknown,
+        }
+    }
+}
+
+impl Counts for InputDetails {
+    fn take(&mut self, key: &[u8], raw: &[u8]) -> Taken {
+        match key {
+            b"cached_tokens" => self.cached_tokens.take(raw),
+            b"cache_write_tokens" => self.cache_write_tokens.take(raw),
+            _ => Taken::Unknown,
+        }
+    }
 }
 
 impl OpenaiUsage {
@@ -199,6 +239,7 @@ impl OpenaiUsage {
         let details = self
             .input_tokens_details
             .or(self.prompt_tokens_details)
+            .counts
             .unwrap_or_default();
         let cache_read = details
             .cached_tokens
@@ -219,19 +260,26 @@ impl OpenaiUsage {
     }
 }
 
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, Clone, Copy)]
 struct GeminiUsage {
-    #[serde(rename = "promptTokenCount")]
     prompt: Count,
-    #[serde(rename = "toolUsePromptTokenCount")]
     tool_use_prompt: Count,
-    #[serde(rename = "cachedContentTokenCount")]
     cached_content: Count,
-    #[serde(rename = "candidatesTokenCount")]
     candidates: Count,
-    #[serde(rename = "thoughtsTokenCount")]
     thoughts: Count,
+}
+
+impl Counts for GeminiUsage {
+    fn take(&mut self, key: &[u8], raw: &[u8]) -> Taken {
+        match key {
+            b"promptTokenCount" => self.prompt.take(raw),
+            b"toolUsePromptTokenCount" => self.tool_use_prompt.take(raw),
+            b"cachedContentTokenCount" => self.cached_content.take(raw),
+            b"candidatesTokenCount" => self.candidates.take(raw),
+            b"thoughtsTokenCount" => self.thoughts.take(raw),
+            _ => Taken::Unknown,
+        }
+    }
 }
 
 impl GeminiUsage {
