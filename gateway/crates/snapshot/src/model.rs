@@ -351,6 +351,9 @@ pub enum ScopeKind {
 }
 
 impl ScopeKind {
+    /// How many there are.
+    pub(crate) const COUNT: usize = Self::Provider as usize + 1;
+
     /// As scopes are spelled.
     #[must_use]
     pub const fn name(self) -> &'static str {

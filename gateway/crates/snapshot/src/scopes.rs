@@ -10,24 +10,40 @@ const EACH: &str = "*";
 /// Places of limits in a list of the snapshot.
 #[derive(Debug, Default)]
 pub(crate) struct ByScope {
-    kinds: HashMap<ScopeKind, HashMap<String, Vec<usize>>>,
+    /// In the order of `ScopeKind`.
+    kinds: [OfKind; ScopeKind::COUNT],
+}
+
+/// Those of one kind of scope.
+#[derive(Debug, Default)]
+struct OfKind {
+    named: HashMap<String, Vec<usize>>,
+    each: Vec<usize>,
 }
 
 impl ByScope {
     pub(crate) fn of<'a>(scopes: impl Iterator<Item = (ScopeKind, &'a str)>) -> Self {
         let mut index = Self::default();
         for (at, (kind, id)) in scopes.enumerate() {
-            let named = index.kinds.entry(kind).or_default();
-            named.entry(id.to_owned()).or_default().push(at);
+            let Some(of_kind) = index.kinds.get_mut(kind as usize) else {
+                continue;
+            };
+            if id == EACH {
+                of_kind.each.push(at);
+            } else {
+                of_kind.named.entry(id.to_owned()).or_default().push(at);
+            }
         }
         index
     }
 
     /// Where the limits on one scope stand: those that name it, and those that name each of its kind.
     pub(crate) fn find(&self, kind: ScopeKind, id: &str) -> (&[usize], &[usize]) {
-        let named = self.kinds.get(&kind);
-        let at = |id: &str| named.and_then(|named| named.get(id)).map(Vec::as_slice);
-        (at(id).unwrap_or_default(), at(EACH).unwrap_or_default())
+        let Some(of_kind) = self.kinds.get(kind as usize) else {
+            return (&[], &[]);
+        };
+        let named = of_kind.named.get(id).map(Vec::as_slice);
+        (named.unwrap_or_default(), &of_kind.each)
     }
 }
 
