@@ -6,6 +6,7 @@
 mod accept;
 mod active;
 mod authenticate;
+mod background;
 mod body;
 mod call;
 mod clock;

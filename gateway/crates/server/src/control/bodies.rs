@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::client::{Backoff, ControlClient};
+use crate::background::in_background;
 use crate::gateway::Gateway;
 
 const PATH: &str = "/internal/v1/bodies";
@@ -47,7 +48,7 @@ pub(crate) async fn deliver_bodies(gateway: Arc<Gateway>, client: Arc<ControlCli
 async fn send_all(gateway: &Arc<Gateway>, client: &ControlClient) -> Result<(), String> {
     loop {
         let store = Arc::clone(&gateway.recorder.store);
-        let read = tokio::task::spawn_blocking(move || store.oldest(MOST_BYTES)).await;
+        let read = in_background(move || store.oldest(MOST_BYTES)).await;
         let batch = read
             .map_err(|error| error.to_string())?
             .map_err(|error| error.to_string())?;
@@ -68,7 +69,7 @@ async fn send_all(gateway: &Arc<Gateway>, client: &ControlClient) -> Result<(), 
         sent.map_err(|fault| fault.to_string())?;
         let store = Arc::clone(&gateway.recorder.store);
         let removing = move || batch.iter().try_for_each(|(path, _)| store.remove(path));
-        let removed = tokio::task::spawn_blocking(removing).await;
+        let removed = in_background(removing).await;
         removed
             .map_err(|error| error.to_string())?
             .map_err(|error| error.to_string())?;

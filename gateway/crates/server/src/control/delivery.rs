@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{Backoff, ControlClient, ControlFault};
 use super::local::LocalBooks;
+use crate::background::in_background;
 use crate::gateway::Gateway;
 
 const PATH: &str = "/internal/v1/journal";
@@ -73,12 +74,12 @@ impl Upkeep {
         let state = gateway.spool.state();
         let theirs = Arc::clone(gateway);
         // A disk without room for a spare is met by the next call that needs it, and refused there.
-        let _ = tokio::task::spawn_blocking(move || theirs.spool.prepare()).await;
+        let _ = in_background(move || theirs.spool.prepare()).await;
         // What the control plane has needs no device of ours.
         let is_waiting = state.sequence > self.synced_through && state.sequence > state.acknowledged;
         if self.synced_at.elapsed() >= SYNC_EVERY && is_waiting {
             let theirs = Arc::clone(gateway);
-            let synced = tokio::task::spawn_blocking(move || theirs.spool.sync()).await;
+            let synced = in_background(move || theirs.spool.sync()).await;
             if let Ok(Err(fault)) = synced {
                 gateway
                     .log
@@ -202,7 +203,7 @@ pub(crate) async fn keep_locally(gateway: Arc<Gateway>, books: Arc<LocalBooks>, 
         pause(&gateway, LOCAL_PAUSE, &stop).await;
         upkeep.run(&gateway).await;
         let theirs = (Arc::clone(&gateway), Arc::clone(&books));
-        let taken = tokio::task::spawn_blocking(move || take_over_all(&theirs.0, &theirs.1)).await;
+        let taken = in_background(move || take_over_all(&theirs.0, &theirs.1)).await;
         if let Ok(Err(detail)) = taken {
             gateway.spool.rewind();
             gateway.log.error("journal_not_kept", json!({"detail": detail}));

@@ -13,6 +13,7 @@ use super::client::ControlClient;
 use super::delivery::{MOST_BYTES, MOST_RECORDS, send_batch};
 use super::desk::give_back_all_of;
 use super::local::LocalBooks;
+use crate::background::in_background;
 use crate::gateway::Gateway;
 use crate::place::{JOURNAL, Place};
 
@@ -64,7 +65,7 @@ impl Leftovers {
     async fn deliver(&self, gateway: &Gateway, place: Place) -> Result<u64, String> {
         let id = place.identity(&*gateway.clock).map_err(|error| error.to_string())?;
         let (directory, options) = (place.directory.join(JOURNAL), self.spool);
-        let opened = tokio::task::spawn_blocking(move || Spool::open(&directory, options)).await;
+        let opened = in_background(move || Spool::open(&directory, options)).await;
         let (spool, _) = opened
             .map_err(|error| error.to_string())?
             .map_err(|fault| fault.to_string())?;
