@@ -58,7 +58,7 @@ pub(crate) async fn authenticate(gateway: &Gateway, head: &Parts, family: Family
     Err(Refusal::new(
         401,
         "unauthenticated",
-        "This key is not known here: it is missing, mistyped, expired or revoked.",
+        "This key is not known here: it is missing, mistyped, expired or revoked. `airside keys create` makes one.",
     ))
 }
 

@@ -297,7 +297,9 @@ pub fn why_in_words(why: &NoTarget, alias: &str) -> String {
         NoTarget::UnknownPrice => {
             format!("No target of model '{alias}' has a price, and calls without a price are refused.")
         }
-        NoTarget::NoCredential => format!("No provider of model '{alias}' has a credential."),
+        NoTarget::NoCredential => {
+            format!("No provider of model '{alias}' has a credential; `airside plan` says what is missing.")
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Instant;
 
-use airside_protocols::Wishes;
+use airside_protocols::{FrontDoor, Wishes};
 use airside_routing::{
     Asked, Lead, Needs, NoTarget, Pace, Plan, Readiness, Signs, Standing, Surroundings, Task, TaskHeaders,
     estimate_input_tokens, plan, why_in_words,
@@ -67,7 +67,7 @@ pub(crate) fn route_of<'a>(
     let model = active
         .compiled
         .model(alias)
-        .ok_or_else(|| Refusal::new(404, "unknown_model", format!("There is no model '{alias}' here.")))?;
+        .ok_or_else(|| Refusal::new(404, "unknown_model", no_such_model(alias)))?;
     call.joins(principal, model);
     let wishes = if question.body.len() <= CHEAP_TO_READ || model.asks_about_wishes() {
         Wishes::of(&question.body, &question.fields.wished, question.door.family())
@@ -86,12 +86,17 @@ pub(crate) fn route_of<'a>(
         now: Instant::now(),
     };
     let planned = plan(&active.compiled, model, &asked, &world);
-    let mut plan = planned.map_err(|why| refusal(&why, alias))?;
+    let mut plan = planned.map_err(|why| refusal(&why, alias, question.door))?;
     if !question.door.is_billed() {
         plan.candidates.truncate(1);
     }
     note_rule(call, &plan);
     Ok(plan)
+}
+
+/// What a caller of an unknown model is told.
+fn no_such_model(alias: &str) -> String {
+    format!("There is no model '{alias}' here. GET /v1/models lists those that this key may use.")
 }
 
 fn task_of(question: &Question, wishes: Wishes) -> Task {
@@ -248,8 +253,10 @@ fn reason_of(plan: &Plan<'_>) -> String {
 }
 
 /// Why nothing can serve a call, to its caller.
-fn refusal(why: &NoTarget, alias: &str) -> Refusal {
+fn refusal(why: &NoTarget, alias: &str, door: FrontDoor) -> Refusal {
     let (status, code) = match why {
+        // Clients take it that there is no counting here, and estimate.
+        NoTarget::OtherFamilies(_) if !door.is_billed() => (404, "wrong_family"),
         NoTarget::NoRule(_) => (400, "no_route"),
         NoTarget::OtherFamilies(_) => (400, "wrong_family"),
         NoTarget::Missing(_) => (400, "unsupported_by_targets"),

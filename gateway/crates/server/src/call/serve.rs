@@ -269,7 +269,8 @@ pub(super) fn open(worker: &Worker, call: &mut Call, bound: &CallBound, plan: &P
             .gateway
             .log
             .error("journal_full", json!({"detail": fault.to_string()}));
-        let message = "The journal cannot take another call, and no call is made without a record.";
+        let message = "The journal cannot take another call, and no call is made without a record. It needs room on the \
+                       gateway's disk, or the control plane to take what is waiting.";
         Refusal::new(503, "journal_full", message).retry_after(Duration::from_secs(5))
     })
 }

@@ -120,18 +120,28 @@ fn refusals_are_in_the_dialect_of_the_door() {
         ("/v1/messages", r#"{"model":"nope"}"#, 404, "unknown_model"),
         ("/v1/messages", r#"{"model":"other"}"#, 403, "model_not_allowed"),
         ("/v1/embeddings", r#"{"model":"m"}"#, 400, "wrong_family"),
+        (
+            "/v1beta/models/m:countTokens",
+            r#"{"contents":[]}"#,
+            404,
+            "wrong_family",
+        ),
         ("/v1/messages", big.as_str(), 413, "body_too_large"),
         ("/v1/nowhere", "{}", 404, "no_such_path"),
     ] {
         let reply = place.post(path, body);
         assert_eq!(reply.status, status, "{path} {body}");
         let error = reply.json();
-        assert_eq!(error["error"]["code"], code, "{path} {body}");
+        let said = match path.starts_with("/v1beta") {
+            true => &error["error"]["details"][0]["reason"],
+            false => &error["error"]["code"],
+        };
+        assert_eq!(*said, code, "{path} {body}");
         assert_eq!(error["type"] == "error", path == "/v1/messages", "{path}");
         assert!(!error["error"]["message"].as_str().unwrap().is_empty());
     }
     assert!(provider.received().is_empty());
-    let records = place.journal(7);
+    let records = place.journal(8);
     assert!(
         records
             .iter()
