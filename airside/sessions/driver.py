@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from airside.access.redaction import redacted
 from airside.errors import AirsideError
 from airside.events import JsonObject
 from airside.harnesses.contract import TurnEnd, TurnEnded
@@ -207,7 +208,7 @@ class Driver:
         equipment, session_id = self._equipment, job.session.session_id
         await equipment.turns.end(connection, job.turn.turn_id, ending.turn, ending.reason, ending.error)
         if ending.error is not None:
-            await self._append(connection, job.lease, "session.error", error_payload(ending.error))
+            await self._append(connection, job.lease, "session.error", redacted(error_payload(ending.error)))
         await equipment.sessions.change(connection, session_id, wanted=None)
         if ending.session is SessionState.CANCELLED:
             await cancel_session(connection, equipment.sessions, equipment.turns, equipment.log, session_id)

@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from airside.access.redaction import redacted
 from airside.agents.agents import Agent
 from airside.environments.environments import Environment
 from airside.errors import AirsideError
@@ -236,7 +237,7 @@ class TurnRun:
             connection,
             self._job.session.session_id,
             entry.type,
-            entry.payload,
+            redacted(entry.payload),
             fencing_token=self._job.lease.fencing_token,
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import anthropic
 import pytest
 from airside_system import System, kinds, make_repository, script
@@ -130,3 +132,14 @@ async def test_a_model_that_keeps_failing_ends_the_turn_and_the_next_one_works(s
     await system.send(session, script({"say": "Better now."}))
     assert (await system.at_rest(session))["stop_reason"]["type"] == "end_turn"
     assert (await system.said(session))[-1] == "Better now."
+
+
+async def test_a_token_that_a_command_prints_is_not_in_the_log(system: System, harness: str) -> None:
+    look = "cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -ao 'airs_.*' | head -n 3; echo looked"
+    session = await system.begin(harness, script({"calls": [{"bash": look}]}, {"say": "Looked."}))
+    await system.at_rest(session)
+    (result,) = [event for event in await system.events(session) if event["type"] == "agent.tool_result"]
+    text = json.dumps(result["content"])
+    assert "looked" in text
+    assert "[redacted: Airside credential]" in text, "there is a token to be found"
+    assert "airs_ey" not in json.dumps(await system.events(session))
