@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
+from typer._click.exceptions import (
+    UsageError,
+)  # Typer's own copy of Click; it shows only subclasses under a public name
 
 from airside import __version__
 from airside.cli import agents, budgets, calls, config, harness, keys, processes, routes, run, sessions, up, usage
 from airside.cli.demo.command import demo
+from airside.cli.failures import BAD_USAGE, report
+from airside.errors import BadInput
 
 app = typer.Typer(
     name="airside",
@@ -55,5 +61,12 @@ def version(
 
 
 def run_command() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line, and exit with its code. Who asks for JSON hears of bad usage in JSON, too."""
+    if "--json" not in sys.argv:
+        app()
+    try:
+        sys.exit(app(standalone_mode=False))
+    except UsageError as error:
+        command = error.ctx.command_path if error.ctx is not None else "airside"
+        report(BadInput(error.format_message(), code="bad_usage", hint=f"See `{command} --help`."), as_json=True)
+        sys.exit(BAD_USAGE)

@@ -222,6 +222,10 @@ def test_bad_usage_ends_with_2(tmp_path: Path) -> None:
         said = airside(tmp_path, *arguments)
         assert said.code == 2, arguments
         assert "Traceback" not in said.errors
+        in_json = airside(tmp_path, *arguments, "--json")
+        error = in_json.json["error"]
+        assert (in_json.code, error["code"], error["bad_input"]) == (2, "bad_usage", True)
+        assert "--help" in error["hint"]
 
 
 def test_a_second_up_on_the_same_data_is_refused(server: Up) -> None:
