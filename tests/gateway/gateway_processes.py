@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,13 @@ PATIENCE_S = 20.0
 PROGRAM = "import sys, airside_gateway; sys.exit(airside_gateway.main(sys.argv[1:]))"
 LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, resource.RLIM_INFINITY)); "
 CLEAN_ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8"}
+
+
+class LoopbackServer(ThreadingHTTPServer):
+    """A server of a test's own. The usual backlog of five drops connections that come a hundred at a time."""
+
+    daemon_threads = True
+    request_queue_size = 1024
 
 
 def until(condition: Callable[[], Any], what: str = "the condition") -> Any:

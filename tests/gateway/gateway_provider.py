@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Any, Self
 
-from gateway_processes import PATIENCE_S
+from gateway_processes import PATIENCE_S, LoopbackServer
 
 SECRET = "sk-canary-4711"
 USAGE = {"input_tokens": 10, "cache_read_input_tokens": 4, "output_tokens": 3}
@@ -34,8 +34,7 @@ class Provider:
             def log_message(self, *arguments: object) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = LoopbackServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         self.requests = 0
         self.headers: list[dict[str, str]] = []

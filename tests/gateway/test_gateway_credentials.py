@@ -6,14 +6,14 @@ import json
 from asyncio import to_thread
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 from gateway_control_plane import price
-from gateway_processes import Answer, GatewayProcess, until
+from gateway_processes import Answer, GatewayProcess, LoopbackServer, until
 
 from airside.clock import SystemClock
 from airside.testing.simulated import SimulatedModels
@@ -68,7 +68,7 @@ class _Metadata(BaseHTTPRequestHandler):
 @pytest.fixture
 def metadata() -> Iterator[str]:
     """The address of the metadata services."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Metadata)
+    server = LoopbackServer(("127.0.0.1", 0), _Metadata)
     thread = Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"

@@ -14,12 +14,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 from gateway_control_plane import ControlPlane
-from gateway_processes import GatewayProcess, exchange, until
+from gateway_processes import GatewayProcess, LoopbackServer, exchange, until
 from gateway_provider import Provider
 
 Start = Callable[..., GatewayProcess]
@@ -178,8 +178,7 @@ def test_a_provider_refuses_in_a_storm(
             pass
 
     assert control.snapshot is not None
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Busy)
-    server.daemon_threads = True
+    server = LoopbackServer(("127.0.0.1", 0), Busy)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     first = control.snapshot["providers"][0]
     busy = {**first, "name": "busy", "base_url": f"http://127.0.0.1:{server.server_address[1]}"}
