@@ -40,6 +40,7 @@ def list_keys(data: DataDirectoryOption = None, as_json: JsonOption = False) -> 
     """List keys, without the keys themselves."""
     with reported(as_json=as_json), connected(data) as api:
         found = api.get("/v1/keys")["data"]
+        names = {} if as_json else {one["id"]: one["name"] for one in api.get("/v1/agents", limit=100)["data"]}
     if as_json:
         show_json(found)
         return
@@ -49,7 +50,7 @@ def list_keys(data: DataDirectoryOption = None, as_json: JsonOption = False) -> 
             (
                 one["id"],
                 one["hint"],
-                one["agent_id"],
+                names.get(one["agent_id"], one["agent_id"]),
                 one["name"],
                 one["created_at"][:19],
                 (one["expires_at"] or "never")[:19],
