@@ -69,7 +69,23 @@ class Client(Protocol):
 
     async def ask(self, ask: Ask) -> Said: ...
 
+    async def count(self, model: str, prompt: str) -> int:
+        """The tokens of a prompt. Raises `NotImplementedError` where the SDK has no such call."""
+        ...
+
+    async def embed(self, model: str, text: str) -> Sequence[float]:
+        """The embedding of a text. Raises `NotImplementedError` where the SDK has no such call."""
+        ...
+
     async def close(self) -> None: ...
+
+
+async def _embedding(client: openai.AsyncOpenAI, model: str, text: str) -> Sequence[float]:
+    try:
+        made = await client.embeddings.create(model=model, input=text, encoding_format="float")
+    except openai.APIStatusError as error:
+        raise Refused(error.status_code, str(error.message)) from error
+    return made.data[0].embedding
 
 
 class AnthropicSdk:
@@ -131,6 +147,18 @@ class AnthropicSdk:
             model=message.model,
             turn=[block.model_dump(exclude_none=True, exclude={"parsed_output"}) for block in blocks],
         )
+
+    async def count(self, model: str, prompt: str) -> int:
+        try:
+            counted = await self._client.messages.count_tokens(
+                model=model, messages=[{"role": "user", "content": prompt}]
+            )
+        except anthropic.APIStatusError as error:
+            raise Refused(error.status_code, str(error.message)) from error
+        return counted.input_tokens
+
+    async def embed(self, model: str, text: str) -> Sequence[float]:
+        raise NotImplementedError
 
     async def close(self) -> None:
         await self._client.close()
@@ -218,6 +246,15 @@ class OpenAiResponsesSdk:
             model=response.model,
             turn=[item.model_dump(exclude_none=True) for item in output],
         )
+
+    async def count(self, model: str, prompt: str) -> int:
+        try:
+            return (await self._client.responses.input_tokens.count(model=model, input=prompt)).input_tokens
+        except openai.APIStatusError as error:
+            raise Refused(error.status_code, str(error.message)) from error
+
+    async def embed(self, model: str, text: str) -> Sequence[float]:
+        return await _embedding(self._client, model, text)
 
     async def close(self) -> None:
         await self._client.close()
@@ -313,6 +350,12 @@ class OpenAiChatSdk:
             turn={name: value for name, value in message.items() if value},
         )
 
+    async def count(self, model: str, prompt: str) -> int:
+        raise NotImplementedError
+
+    async def embed(self, model: str, text: str) -> Sequence[float]:
+        return await _embedding(self._client, model, text)
+
     async def close(self) -> None:
         await self._client.close()
 
@@ -391,6 +434,20 @@ class GeminiSdk:
             model=chunks[-1].model_version or "",
             turn=types.ModelContent(parts),
         )
+
+    async def count(self, model: str, prompt: str) -> int:
+        try:
+            counted = await self._client.aio.models.count_tokens(model=model, contents=prompt)
+        except gemini_errors.APIError as error:
+            raise Refused(int(error.code), str(error.message)) from error
+        return counted.total_tokens or 0
+
+    async def embed(self, model: str, text: str) -> Sequence[float]:
+        try:
+            made = await self._client.aio.models.embed_content(model=model, contents=text)
+        except gemini_errors.APIError as error:
+            raise Refused(int(error.code), str(error.message)) from error
+        return (made.embeddings or [types.ContentEmbedding()])[0].values or []
 
     async def close(self) -> None:
         await self._client.aio.aclose()

@@ -220,6 +220,33 @@ async def cut_stream(trial: Trial) -> str:
     return YES
 
 
+async def token_count(trial: Trial) -> str:
+    """Exact from the provider, or refused: the gateway estimates nothing."""
+
+    async def counted() -> bool:
+        return await trial.client.count(f"on-{trial.family}", "How many are these?") > 0
+
+    return await _if_served(counted)
+
+
+async def embedding(trial: Trial) -> str:
+    async def embedded() -> bool:
+        return len(await trial.client.embed(f"on-{trial.family}", "A text.")) > 1
+
+    return await _if_served(embedded)
+
+
+async def _if_served(call: Callable[[], Awaitable[bool]]) -> str:
+    """`yes`, or why not: these calls are not translated between families."""
+    try:
+        assert await call()
+    except NotImplementedError:
+        return "the SDK has no such call"
+    except Refused as refused:
+        return f"no: {refused.status}"
+    return YES
+
+
 FEATURES: Mapping[str, Feature] = {
     "text": text,
     "streamed text": streamed_text,
@@ -237,4 +264,6 @@ FEATURES: Mapping[str, Feature] = {
     "rate limit with its wait": rate_limit,
     "failure inside a stream": failure_in_the_stream,
     "stream that breaks off": cut_stream,
+    "token count": token_count,
+    "embedding": embedding,
 }

@@ -23,7 +23,8 @@ they take.
 
 `yes`: it works, checked on what the client's own SDK read and on what the provider received. `yes, without ...`: it
 works, and the named parts of the request or answer have no counterpart at the provider; the answer's
-`x-airside-dropped` header and the journal name them. Everything else is the reason why not.
+`x-airside-dropped` header and the journal name them. `no: 404`: refused with that status, since counts and embeddings
+are a provider's own and are not translated. Everything else is the reason why not.
 """
 
 

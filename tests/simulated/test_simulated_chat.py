@@ -157,8 +157,20 @@ async def test_a_step_can_demand_a_key(gpt: openai.AsyncOpenAI) -> None:
     assert completion.choices[0].message.content == "In."
 
 
+async def test_texts_become_vectors_in_both_encodings(gpt: openai.AsyncOpenAI) -> None:
+    texts = ["one", "two", "one"]
+    numbers = await gpt.embeddings.create(model="e", input=texts, dimensions=8, encoding_format="float")
+    first, second, third = (entry.embedding for entry in numbers.data)
+    assert (len(first), first == third, first == second) == (8, True, False)
+    packed = await gpt.embeddings.create(model="e", input="one", dimensions=8)
+    assert packed.data[0].embedding == pytest.approx(first, abs=1e-6)
+    assert numbers.usage.total_tokens >= 3
+    with pytest.raises(openai.BadRequestError):
+        await gpt.embeddings.create(model="e", input="")
+
+
 async def test_a_path_nobody_serves_is_404_in_shape(models: SimulatedModels, http: httpx2.AsyncClient) -> None:
-    plain = await http.post(f"{models.url}/v1/embeddings", json={})
+    plain = await http.post(f"{models.url}/v1/batches", json={})
     assert (plain.status_code, plain.json()["error"]["type"]) == (404, "invalid_request_error")
     versioned = await http.post(f"{models.url}/v1/batches", json={}, headers={"anthropic-version": "2023-06-01"})
     assert (versioned.status_code, versioned.json()["error"]["type"]) == (404, "not_found_error")

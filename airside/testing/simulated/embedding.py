@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import math
 import struct
@@ -22,3 +23,8 @@ def vector_of(text: str, dimensions: int) -> list[float]:
 def as_json(vector: list[float]) -> list[JsonValue]:
     """The vector as a body carries it."""
     return [round(number, 8) for number in vector]
+
+
+def packed(vector: list[float]) -> str:
+    """The vector as base64 of little-endian 32-bit floats."""
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()

@@ -25,11 +25,13 @@ from airside.testing.simulated.dialects.contract import (
     server_sent,
 )
 from airside.testing.simulated.dialects.openai import OpenAiWire, error_fields
-from airside.testing.simulated.json_reading import as_count, as_object, as_text, joined_text, objects_in
+from airside.testing.simulated.embedding import as_json, packed, vector_of
+from airside.testing.simulated.json_reading import as_count, as_list, as_object, as_text, joined_text, objects_in
 from airside.testing.simulated.scripts.script import Stop
-from airside.testing.simulated.usage import Segment, Usage, segment
+from airside.testing.simulated.usage import Segment, Usage, segment, tokens_in
 
 _TEXT = frozenset({"text", "refusal"})
+_DIMENSIONS = 1536
 _DONE = Frame(b"data: [DONE]\n\n")
 
 
@@ -40,9 +42,25 @@ class OpenAiChat(OpenAiWire):
 
     def check(self, operation: Operation, addressed: Addressed, body: JsonObject) -> None:
         del addressed
-        for name in ("model", "messages") if operation is Operation.ANSWER else ():
+        needed = {Operation.ANSWER: ("model", "messages"), Operation.EMBEDDINGS: ("model", "input")}
+        for name in needed.get(operation, ()):
             if not body.get(name):
                 raise VendorError(400, f"Missing required parameter: '{name}'.", param=name)
+
+    def embeddings(self, model: str, body: JsonObject) -> JsonObject:
+        """`POST /v1/embeddings`, in numbers or, as the vendor's SDK asks for by default, in base64 of 32-bit floats."""
+        given = body["input"]
+        texts = [given] if isinstance(given, str) else [as_text(one) for one in as_list(given)]
+        dimensions = as_count(body.get("dimensions")) or _DIMENSIONS
+        is_packed = body.get("encoding_format") == "base64"
+        vectors = [vector_of(text, dimensions) for text in texts]
+        data: list[JsonValue] = [
+            {"object": "embedding", "index": index, "embedding": packed(vector) if is_packed else as_json(vector)}
+            for index, vector in enumerate(vectors)
+        ]
+        tokens = sum(tokens_in(text) for text in texts)
+        usage: JsonObject = {"prompt_tokens": tokens, "total_tokens": tokens}
+        return {"object": "list", "data": data, "model": model, "usage": usage}
 
     def read(self, body: JsonObject, addressed: Addressed = UNADDRESSED) -> Conversation:
         del addressed

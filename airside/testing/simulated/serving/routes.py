@@ -64,6 +64,7 @@ _DOORS = (
     _door("POST", "/v1/messages/count_tokens", _ANTHROPIC, Operation.COUNT_TOKENS),
     _door("POST", "/v1/responses", _RESPONSES, Operation.ANSWER),
     _door("POST", "/v1/chat/completions", _CHAT, Operation.ANSWER),
+    _door("POST", "/v1/embeddings", _CHAT, Operation.EMBEDDINGS),
     _door("GET", "/v1(?:alpha|beta)/models", _GEMINI, Operation.MODELS),
     _door("POST", _GEMINI_MODEL + ":generateContent", _GEMINI, Operation.ANSWER),
     _door("POST", _GEMINI_MODEL + ":streamGenerateContent", _GEMINI, Operation.ANSWER, streams=True),

@@ -130,7 +130,8 @@ async fn elsewhere(worker: &Worker, head: Parts, body: Incoming) -> Response<Ans
         FLUSH_PATH | EXPLAIN_PATH if head.method != Method::POST => wrong_method(family, "POST", &id),
         FLUSH_PATH => flush(worker, &head, body, &id).await,
         EXPLAIN_PATH => explained::answer(gateway, &head, body, &id).await,
-        _ if models::is_list(path) => {
+        // Of a POST, a colon begins what is to be done with a model, and what can be done has a door.
+        _ if models::is_list(path) && (is_read || !path.contains(':')) => {
             if is_read {
                 models::answer(gateway, &head, family, &id).await
             } else {

@@ -128,6 +128,7 @@ fn refusals_are_in_the_dialect_of_the_door() {
         ),
         ("/v1/messages", big.as_str(), 413, "body_too_large"),
         ("/v1/nowhere", "{}", 404, "no_such_path"),
+        ("/v1beta/models/m:batchEmbedContents", "{}", 404, "no_such_path"),
     ] {
         let reply = place.post(path, body);
         assert_eq!(reply.status, status, "{path} {body}");
