@@ -13,21 +13,22 @@ from airside.cli.failures import reported
 from airside.cli.options import DataDirectoryOption, JsonOption
 from airside.cli.output import console, show, show_json, show_table
 from airside.errors import BadInput
-from airside.harnesses.installation import Installation, Installations
+from airside.harnesses.installation import HarnessMissing, Installation, Installations
 from airside.settings import SHARED_HARNESSES, default_data_directory, environment
 from airside.storage.datadir import DataDirectory
 
 app = typer.Typer(help="The programs that agents run on.", no_args_is_help=True)
 
 HarnessArgument = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="Such as codex or codex@0.163.0.")]
+SharedOption = Annotated[
+    bool, typer.Option("--shared", help="Beside this program, for every data directory on this machine.")
+]
 
 
 @app.command()
 def install(
     harness: HarnessArgument,
-    shared: Annotated[
-        bool, typer.Option("--shared", help="Beside this program, for every data directory on this machine.")
-    ] = False,
+    shared: SharedOption = False,
     data: DataDirectoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -63,24 +64,45 @@ def list_harnesses(data: DataDirectoryOption = None, as_json: JsonOption = False
 
 
 @app.command()
-def remove(harness: HarnessArgument, data: DataDirectoryOption = None, as_json: JsonOption = False) -> None:
-    """Remove one version of a harness."""
+def remove(
+    harness: HarnessArgument,
+    shared: SharedOption = False,
+    data: DataDirectoryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove one version of a harness from the data directory, or with --shared the one beside this program."""
     with reported(as_json=as_json):
         name, version = _split(harness)
-        known = _installations(_roots(data))
-        if version is None:
-            versions = [one.version for one in known.installed() if one.name == name]
-            if len(versions) != 1:
-                raise BadInput(
-                    f"which version of {name}? Installed are: {', '.join(versions) or 'none'}",
-                    hint=f"Write airside harness remove {name}@VERSION.",
-                )
-            version = versions[0]
+        root = SHARED_HARNESSES if shared else _data(data).harnesses
+        known = _installations([root])
+        versions = known.versions(name)
+        if not versions or version not in {None, *versions}:
+            raise _not_there(name, version, root)
+        if version is None and len(versions) > 1:
+            raise BadInput(
+                f"which version of {name}? Installed are: {', '.join(versions)}",
+                hint=f"Write airside harness remove {name}@VERSION.",
+            )
+        version = version or versions[0]
         known.remove(name, version)
     if as_json:
         show_json({"name": name, "version": version, "removed": True})
     else:
         show(f"{name} {version} is removed.")
+
+
+def _not_there(name: str, version: str | None, root: Path) -> HarnessMissing:
+    """Why nothing is removed from a root, and whether others use a copy that may have been meant."""
+    elsewhere = [] if root == SHARED_HARNESSES else _installations([SHARED_HARNESSES]).versions(name)
+    is_shared = bool(elsewhere) if version is None else version in elsewhere
+    named = name if version is None else f"{name}@{version}"
+    return HarnessMissing(
+        f"the harness {named} is not installed in {root}"
+        + (", only beside this program, for every data directory" if is_shared else ""),
+        hint=f"To remove it for all: airside harness remove {named} --shared"
+        if is_shared
+        else "See: airside harness list",
+    )
 
 
 def require_installed(harness: HarnessName) -> None:

@@ -82,6 +82,10 @@ class Installations:
         found = [each for program in self._programs.values() for each in self._all(program)]
         return sorted(found, key=lambda each: (each.name, version_key(each.version)))
 
+    def versions(self, name: str) -> list[str]:
+        """The installed versions of one harness. Raises `BadInput` for a name that is no harness."""
+        return sorted({each.version for each in self._all(self._program(name))}, key=version_key)
+
     def install(
         self, name: str, version: str | None = None, *, root: Path | None = None, progress: Progress = lambda _: None
     ) -> Installation:
