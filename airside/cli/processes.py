@@ -46,8 +46,7 @@ def control(
         opened = DataDirectory.open(data or default_data_directory(variables))
         hosts = _LOOPBACK | {host} | {name.lower() for name in allowed_host or ()}
         settings = ControlSettings(opened, frozenset(hosts), variables, _timing())
-        listening = listen(host, port, "--port")
-        _run(serve_control(settings, listening, _stop_event, _ready))
+        _run(serve_control(settings, lambda: listen(host, port, "--port"), _stop_event, _ready))
 
 
 def _timing() -> Timing:

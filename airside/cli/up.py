@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +22,7 @@ from airside.cli.program import airside_command
 from airside.cli.simulated import simulated_file
 from airside.cli.target import Target, api_of
 from airside.clock import SystemClock
-from airside.errors import AirsideError, Conflict
+from airside.errors import AirsideError
 from airside.logs import log_as_json
 from airside.settings import (
     DEFAULT_GATEWAY_PORT,
@@ -34,6 +32,7 @@ from airside.settings import (
     environment,
 )
 from airside.storage.datadir import DataDirectory
+from airside.storage.holding import hold
 from airside.supervision import Ready, Role, Supervised
 
 logger = structlog.get_logger()
@@ -193,21 +192,6 @@ def _port_of(ready: Ready) -> int | None:
     return urlsplit(str(url)).port if url else None
 
 
-@contextmanager
-def only_here(data: DataDirectory) -> Iterator[None]:
-    """Hold the data directory for the block. Raises `Conflict` if another `airside up` runs on it."""
-    with (data.root / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise Conflict(
-                f"another `airside up` runs on {data.root}",
-                code="already_up",
-                hint="Use it, end it, or give another directory with --data.",
-            ) from error
-        yield
-
-
 def up(
     data: DataDirectoryOption = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the control plane; 0: any.")] = DEFAULT_PORT,
@@ -229,7 +213,7 @@ def up(
         variables = environment()
         opened = DataDirectory.open(data or default_data_directory(variables))
         settings = UpSettings(opened, port, gateway_port, file, simulated, simulated_port)
-        with only_here(opened):
+        with hold(opened.up_lock, what="`airside up`"):
             asyncio.run(_up(build_stack(settings, variables), as_json=as_json))
 
 

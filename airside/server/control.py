@@ -7,7 +7,7 @@ import json
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,7 @@ from airside.settings import Timing
 from airside.spending.ledger import Ledger
 from airside.storage.database import Database, prepare_database
 from airside.storage.datadir import DataDirectory, write_private
+from airside.storage.holding import AlreadyUp, hold
 from airside.storage.tables import sessions as sessions_table
 from airside.tasks import alongside
 
@@ -46,6 +47,8 @@ logger = structlog.get_logger()
 
 _DRAIN_S = 2
 _REVOCATION_LOOK_S = 0.5
+_ENDS_WITHIN_S = 5.0  # an earlier control plane that was asked to end may still be draining
+_HOLD_LOOK_S = 0.1
 _SWEEP_S = 600.0
 _RECOMPILE_S = 3600.0  # prices and expiries change with the date, not only with what people do
 
@@ -107,21 +110,41 @@ async def serving(services: Services, listening: socket.socket) -> AsyncIterator
 
 async def serve_control(
     settings: ControlSettings,
-    listening: socket.socket,
+    listen: Callable[[], socket.socket],
     stop_event: Callable[[], asyncio.Event],
     ready: Callable[[dict[str, Any]], None],
 ) -> None:
-    """Serve the API on a listening socket until the stop event is set; `ready` is told the address once it answers.
+    """Serve the API on the socket that `listen` makes until the stop event is set; `ready` is told the address once it
+    answers.
 
-    The address also stands in the data directory for as long as the server runs, for the command line to find.
+    The address also stands in the data directory for as long as the server runs, for the command line to find. Raises
+    `AlreadyUp` if another control plane runs on the data directory.
     """
     stop, running_file = stop_event(), settings.data.running_file
-    async with control_plane(settings) as services, serving(services, listening) as url:
-        said = {"role": "control", "url": url, "pid": os.getpid()}
-        write_private(running_file, f"{json.dumps(said)}\n".encode())
-        ready(said)
-        await stop.wait()
-    running_file.unlink(missing_ok=True)
+    async with _alone_on(settings.data, SystemClock()):
+        listening = listen()
+        async with control_plane(settings) as services, serving(services, listening) as url:
+            said = {"role": "control", "url": url, "pid": os.getpid()}
+            write_private(running_file, f"{json.dumps(said)}\n".encode())
+            ready(said)
+            await stop.wait()
+        running_file.unlink(missing_ok=True)
+
+
+@asynccontextmanager
+async def _alone_on(data: DataDirectory, clock: Clock) -> AsyncIterator[None]:
+    """Hold the data directory for the block, as its only control plane. Raises `AlreadyUp` if it stays held."""
+    with ExitStack() as held:
+        give_up_at = clock.monotonic() + _ENDS_WITHIN_S
+        while True:
+            try:
+                held.enter_context(hold(data.control_lock, what="control plane"))
+                break
+            except AlreadyUp:
+                if clock.monotonic() > give_up_at:
+                    raise
+            await clock.sleep(_HOLD_LOOK_S)
+        yield
 
 
 def _url_of(listening: socket.socket) -> str:

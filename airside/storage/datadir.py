@@ -11,6 +11,9 @@ sessions/ID/       workspace, home and sockets of one session
 artifacts/         patches and snapshots, by SHA-256
 harnesses/         installed harness programs
 logs/              one file per process
+running.json       where the control plane answers, while it runs
+lock               held by `airside up`
+control.lock       held by the control plane
 """
 
 from __future__ import annotations
@@ -122,8 +125,18 @@ class DataDirectory:
 
     @property
     def running_file(self) -> Path:
-        """Where `airside up` tells others on this machine how to reach it."""
+        """Where the control plane tells others on this machine how to reach it."""
         return self.root / "running.json"
+
+    @property
+    def up_lock(self) -> Path:
+        """Held by the one `airside up` that may run here."""
+        return self.root / "lock"
+
+    @property
+    def control_lock(self) -> Path:
+        """Held by the one control plane that may run here."""
+        return self.root / "control.lock"
 
     def session(self, session_id: SessionId) -> SessionFolders:
         """The folders of one session; they need not exist yet."""

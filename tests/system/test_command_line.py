@@ -234,6 +234,16 @@ def test_a_second_up_on_the_same_data_is_refused(server: Up) -> None:
     assert said.json["error"]["code"] == "already_up"
 
 
+def test_a_second_control_plane_on_the_same_data_is_refused_and_changes_nothing(server: Up) -> None:
+    said = airside(server.home, "control", "--data", str(server.home / "data"), "--port", "0")
+    assert said.code == 1
+    error = said.json["error"]
+    assert error["code"] == "already_up"
+    assert f"(process {server.children()['control']}) runs on {server.home / 'data'}" in error["message"]
+    assert "--data" in error["hint"]
+    assert server.airside("agents", "list", "--json").code == 0
+
+
 @pytest.mark.parametrize("option", ["--port", "--gateway-port"])
 def test_a_port_that_is_taken_is_named_and_nothing_is_left_running(server: Up, tmp_path: Path, option: str) -> None:
     taken = str(server.ready["url"]).rsplit(":", 1)[1]
