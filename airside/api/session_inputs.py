@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from airside.api.services import Services
@@ -22,12 +22,18 @@ class TextBlock(BaseModel):
     text: Annotated[str, Field(min_length=1, max_length=1_000_000)]
 
 
+def _says_something(blocks: Sequence[TextBlock]) -> Sequence[TextBlock]:
+    if not any(block.text.strip() for block in blocks):
+        raise ValueError("a message needs text that is more than white space")
+    return blocks
+
+
 class UserMessageEvent(BaseModel):
     """A message to the agent: one turn."""
 
     model_config = ConfigDict(extra="forbid")
     type: Literal["user.message"]
-    content: Annotated[Sequence[TextBlock], Field(min_length=1)]
+    content: Annotated[Sequence[TextBlock], Field(min_length=1), AfterValidator(_says_something)]
 
 
 class UserInterruptEvent(BaseModel):

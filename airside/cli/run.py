@@ -44,6 +44,7 @@ def run(
 ) -> None:
     """Run AGENT on PROMPT: stream the transcript, wait until it is idle, print the result."""
     with reported(as_json=as_json):
+        refuse_emptiness(prompt)
         request = RunRequest(
             agent, prompt, _absolute(repository), branch, title, _cents(budget_usd) if budget_usd else None
         )
@@ -55,6 +56,12 @@ def run(
         show_result(result)
     if result["stop_reason"] != "end_turn":
         raise SystemExit(FAILED)
+
+
+def refuse_emptiness(prompt: str) -> None:
+    """Raise `BadInput` for a prompt that says nothing."""
+    if not prompt.strip():
+        raise BadInput("the prompt is empty", hint="Say what the agent should do, such as 'Mend the failing test'.")
 
 
 def run_session(api: Api, request: RunRequest, *, quiet: bool) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import typer
 from airside.cli.failures import FAILED, reported
 from airside.cli.options import DataDirectoryOption, JsonOption
 from airside.cli.output import age, dollars, show, show_json, show_table
-from airside.cli.run import show_result, summary
+from airside.cli.run import refuse_emptiness, show_result, summary
 from airside.cli.target import Api, connected
 from airside.cli.transcript import Follower, show_event
 from airside.clock import SystemClock
@@ -117,6 +117,7 @@ def send(
     """Send a message to a session, which begins its next turn."""
     began = time.monotonic()
     with reported(as_json=as_json), connected(data) as api:
+        refuse_emptiness(prompt)
         message = {"type": "user.message", "content": [{"type": "text", "text": prompt}]}
         sent = api.post(f"/v1/sessions/{session}/events", {"events": [message]})["data"]
         if not wait or api.get(f"/v1/sessions/{session}")["state"] == "interrupted":

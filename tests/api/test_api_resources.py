@@ -170,6 +170,16 @@ async def test_garbage_is_answered_in_the_dialect(configured, body: str) -> None
     assert answer.json()["error"]["type"] == "invalid_request_error"
 
 
+@pytest.mark.parametrize("blocks", [[""], [" \n"], [" ", "\t"]])
+async def test_a_message_that_says_nothing_is_refused(configured, blocks: list[str]) -> None:
+    message = {"type": "user.message", "content": [{"type": "text", "text": text} for text in blocks]}
+    begun = await configured.client.post("/v1/sessions", json={"agent": "fixer", "initial_events": [message]})
+    assert (begun.status_code, begun.json()["error"]["code"]) == (400, "bad_input")
+    session = (await configured.client.post("/v1/sessions", json={"agent": "fixer"})).json()["id"]
+    sent = await configured.client.post(f"/v1/sessions/{session}/events", json={"events": [message]})
+    assert (sent.status_code, sent.json()["error"]["code"]) == (400, "bad_input")
+
+
 async def test_what_is_not_there_is_not_found(configured) -> None:
     for path in ("/v1/agents/agent_x", "/v1/environments/env_x", "/v1/sessions/sesn_x", "/v1/nothing"):
         answer = await configured.client.get(path)

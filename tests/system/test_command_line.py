@@ -89,6 +89,15 @@ def test_a_repository_that_is_not_there_is_bad_usage(server: Up) -> None:
     assert str(server.home / "nowhere") in said.errors
 
 
+@pytest.mark.parametrize("prompt", ["", " \n\t"])
+def test_a_prompt_that_says_nothing_is_bad_usage(server: Up, result: Said, prompt: str) -> None:
+    for command in (("run", "scripted"), ("sessions", "send", str(result.last["session_id"]))):
+        said = server.airside(*command, prompt, "--json")
+        assert said.code == 2, said.out + said.errors
+        assert said.json["error"]["message"] == "the prompt is empty"
+        assert said.json["error"]["hint"]
+
+
 def test_sessions_are_listed_and_shown(server: Up, result: Said) -> None:
     session = result.last["session_id"]
     listed = server.airside("sessions", "list", "--json")
