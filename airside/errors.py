@@ -31,7 +31,9 @@ class AirsideError(Exception):
             self.code = code
 
     def __str__(self) -> str:
-        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+        if not self.hint:
+            return self.message
+        return f"{self.message}\n  hint: " + self.hint.replace("\n", "\n        ")
 
 
 class BadInput(AirsideError):

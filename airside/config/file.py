@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from airside.agents.definition import AgentDefinition
-from airside.config.source import ConfigProblem, Source, read_source, refuse
+from airside.config.source import SEE_REFERENCE, ConfigProblem, Source, read_source, refuse
 from airside.environments.environments import EnvironmentDefinition
 from airside.recording.definitions import RecordingDefinition
 from airside.routing.definitions import (
@@ -53,7 +53,8 @@ def parse_file(text: str, file: str) -> ParsedFile:
     source = read_source(text, file)
     value = {} if source.value is None else source.value
     if not isinstance(value, dict):
-        raise refuse([source.problem((), "the file is no mapping; it begins with lines such as `providers:`")])
+        said, hint = "the file is no mapping", "Begin it with lines such as `providers:`."
+        raise refuse([source.problem((), said, f"{hint} {SEE_REFERENCE}")])
     try:
         return ParsedFile(AirsideFile.model_validate(value), source)
     except ValidationError as error:
@@ -66,13 +67,12 @@ def _problem(source: Source, detail: ErrorDetails) -> ConfigProblem:
     where = ".".join(str(part) for part in path) or "the file"
     if detail["type"] == "extra_forbidden":
         known = _fields_at(path[:-1])
-        return source.problem(path, f"{where}: there is no such field", _known_names(str(path[-1]), known, "fields"))
+        hint = _known_names(str(path[-1]), known, "fields") or SEE_REFERENCE
+        return source.problem(path, f"{where}: there is no such field", hint)
     message = detail["msg"].removeprefix("Value error, ")
     given = detail["input"]
     shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) and "credential" not in path else ""
-    return source.problem(
-        path, f"{where}: {message[0].lower()}{message[1:]}{shown}", "See docs/reference/airside-yaml.md."
-    )
+    return source.problem(path, f"{where}: {message[0].lower()}{message[1:]}{shown}", SEE_REFERENCE)
 
 
 def _fields_at(path: tuple[str | int, ...]) -> list[str]:
@@ -187,7 +187,7 @@ def _check_budgets(parsed: ParsedFile, known: Known) -> Iterator[ConfigProblem]:
         path = ("budgets", index, "scope")
         if budget.key in seen:
             yield parsed.source.problem(
-                path, f"{budget.scope!r} has a second budget in the same window; give it another `window`"
+                path, f"{budget.scope!r} has a second budget in the same window", "Give it another `window`."
             )
         seen.add(budget.key)
         yield from _check_scope(parsed, path, budget.scope, "a budget limits", known)
@@ -204,7 +204,8 @@ def _check_rate_limits(parsed: ParsedFile, known: Known) -> Iterator[ConfigProbl
     for index, limit in enumerate(parsed.content.rate_limits):
         path = ("rate_limits", index, "scope")
         if limit.key in seen:
-            yield parsed.source.problem(path, f"{limit.scope!r} has a second rate limit per {limit.window}")
+            said = f"{limit.scope!r} has a second rate limit per {limit.window}"
+            yield parsed.source.problem(path, said, "Give it another `window`, or keep one of them.")
         seen.add(limit.key)
         yield from _check_scope(parsed, path, limit.scope, "a rate limit is on", known)
 

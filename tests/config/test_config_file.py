@@ -32,10 +32,14 @@ budgets:
 """
 
 
-def problems(text: str) -> str:
+def refusal(text: str) -> BadConfig:
     with pytest.raises(BadConfig) as raised:
         check(parse_file(text, "airside.yaml"))
-    return raised.value.message
+    return raised.value
+
+
+def problems(text: str) -> str:
+    return str(refusal(text))
 
 
 def check(parsed: ParsedFile) -> None:
@@ -100,7 +104,36 @@ def test_a_near_miss_is_suggested() -> None:
 
 def test_every_problem_is_reported_at_once() -> None:
     text = GOOD.replace("    model: coder", "    model: codr").replace("agent:nightly-fixer", "agent:nobody")
-    assert problems(text).count("airside.yaml:") == 2
+    assert refusal(text).message.count("airside.yaml:") == 2
+
+
+def test_each_of_several_hints_says_what_it_is_for() -> None:
+    text = GOOD.replace("    model: coder", "    model: codr").replace("agent:nightly-fixer", "agent:nobody")
+    hint = refusal(text).hint
+    assert hint is not None
+    assert [line.split(" ")[0] for line in hint.splitlines()] == ["airside.yaml:15:", "airside.yaml:21:"]
+    assert "hint" not in refusal(text).message
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "hint"),
+    [
+        ("agents:\n  a: [\n    b\n\nc: 1\n",
+         "airside.yaml:5: this is no YAML: while parsing a flow sequence that begins on line 2",
+         "Close the [ of line 2 with ]"),
+        ("a: {b: 1\n\n", "airside.yaml:3: this is no YAML: while parsing a flow mapping that begins on line 1",
+         "Close the { of line 1 with }"),
+        ("a: 'x\nb: 1\n", "airside.yaml:3: ", "Close the quotation mark of line 1."),
+        ("a:\n\t- b\n", "airside.yaml:2: ", "Indent with spaces"),
+        ("a: b: c\n", "airside.yaml:1: ", "Put text that holds a colon in quotation marks"),
+        ("a:\n  b: 1\n c: 2\n", "airside.yaml:3: ", "indented alike"),
+        ("a: 1\nb: \x07\n", "airside.yaml:2: this is no YAML: the character U+0007", "UTF-8"),
+    ],
+)  # fmt: skip
+def test_text_that_is_no_yaml_is_refused_with_what_to_mend(text: str, said: str, hint: str) -> None:
+    error = refusal(text)
+    assert error.message.startswith(said)
+    assert hint in str(error.hint)
 
 
 def test_a_secret_in_the_file_is_refused_and_not_repeated() -> None:
@@ -125,6 +158,7 @@ def test_a_secret_in_the_file_is_refused_and_not_repeated() -> None:
 )
 def test_text_that_is_no_configuration_is_refused(text: str, expected: str) -> None:
     assert expected in problems(text)
+    assert refusal(text).hint
 
 
 def test_a_file_that_explodes_is_refused() -> None:

@@ -181,6 +181,10 @@ def test_a_mistake_in_the_file_is_named_with_its_line(server: Up) -> None:
     said = server.airside("plan", str(file))
     assert said.code == 2
     assert "broken.yaml:" in said.errors
+    assert "\n  hint: Close the { of line 2 with }" in said.errors
+    error = server.airside("plan", str(file), "--json").json["error"]
+    assert "hint" not in error["message"]
+    assert error["hint"].startswith("Close the { of line 2 with }")
 
 
 def test_what_is_not_there_is_named_with_the_next_step(server: Up) -> None:
