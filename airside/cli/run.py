@@ -15,7 +15,11 @@ from airside.cli.options import DataDirectoryOption, JsonOption
 from airside.cli.output import dollars, show, show_json, usd
 from airside.cli.target import Api, connected
 from airside.cli.transcript import Follower
-from airside.errors import BadInput
+from airside.errors import BadInput, Unavailable
+
+_AT_A_BUDGET = """A budget is spent, and the session waits.
+  hint: `airside budgets list` shows which; raise it with `airside budgets set SCOPE USD`, then go on with
+        `airside sessions resume {session_id} --wait`. What --budget-usd gave stays: begin anew for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +72,7 @@ def run_session(api: Api, request: RunRequest, *, quiet: bool) -> dict[str, Any]
     """Start a session, follow it to rest, and return what `airside run --json` prints."""
     began = time.monotonic()
     session = api.post("/v1/sessions", _body(request))
-    follower = Follower(api, session["id"], quiet=quiet)
-    follower.follow()
-    return summary(api, session["id"], follower, round((time.monotonic() - began) * 1000))
+    return follow_to_rest(api, session["id"], began, quiet=quiet)
 
 
 def _body(request: RunRequest) -> dict[str, Any]:
@@ -89,7 +91,24 @@ def _body(request: RunRequest) -> dict[str, Any]:
     return body
 
 
-def summary(api: Api, session_id: str, follower: Follower, duration_ms: int) -> dict[str, Any]:
+def follow_to_rest(api: Api, session_id: str, began: float, *, quiet: bool, after: int = 0) -> dict[str, Any]:
+    """Follow a session until it rests, and return what came of it since `began`, on the monotonic clock.
+
+    Raises `Unavailable`, with how to find the session again, if the server goes away meanwhile.
+    """
+    follower = Follower(api, session_id, quiet=quiet)
+    try:
+        follower.follow(after)
+        return _summary(api, session_id, follower, round((time.monotonic() - began) * 1000))
+    except Unavailable as away:
+        raise Unavailable(
+            f"session {session_id} is out of sight: {away.message}",
+            code=away.code,
+            hint=f"Once the server is up again: airside sessions events {session_id} --follow",
+        ) from away
+
+
+def _summary(api: Api, session_id: str, follower: Follower, duration_ms: int) -> dict[str, Any]:
     """What came of a session: its end, usage and patch."""
     session = api.get(f"/v1/sessions/{session_id}")
     usage = session["usage"]
@@ -136,6 +155,8 @@ def show_result(result: dict[str, Any]) -> None:
     )
     if result["patch"]:
         show(result["patch"].rstrip(), "green")
+    if result["stop_reason"] == "budget_reached":
+        show(_AT_A_BUDGET.format(session_id=result["session_id"]), "yellow")
 
 
 def _absolute(repository: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Annotated, Any
 
@@ -10,9 +11,9 @@ import typer
 from airside.cli.failures import FAILED, reported
 from airside.cli.options import DataDirectoryOption, JsonOption
 from airside.cli.output import age, dollars, show, show_json, show_table
-from airside.cli.run import refuse_emptiness, show_result, summary
+from airside.cli.run import follow_to_rest, refuse_emptiness, show_result
 from airside.cli.target import Api, connected
-from airside.cli.transcript import Follower, show_event
+from airside.cli.transcript import show_event, until_rest
 from airside.clock import SystemClock
 from airside.errors import Unavailable
 
@@ -103,7 +104,10 @@ def events(
                 show_json(event) if as_json else show_event(event, names)
             position = page[-1]["sequence"]
         if follow and api.get(f"/v1/sessions/{session}")["state"] not in _RESTING:
-            Follower(api, session, quiet=as_json).follow(position)
+            sys.stdout.flush()
+            for event in until_rest(api, session, position):
+                show_json(event) if as_json else show_event(event, names)
+                sys.stdout.flush()  # whoever reads along waits for it
 
 
 @app.command()
@@ -127,9 +131,7 @@ def send(
 
 
 def _follow_and_report(api: Api, session: str, after: int, began: float, *, as_json: bool) -> None:
-    follower = Follower(api, session, quiet=as_json)
-    follower.follow(after)
-    result = summary(api, session, follower, round((time.monotonic() - began) * 1000))
+    result = follow_to_rest(api, session, began, quiet=as_json, after=after)
     show_json(result) if as_json else show_result(result)
     if result["stop_reason"] != "end_turn":
         raise SystemExit(FAILED)

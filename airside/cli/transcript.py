@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,10 @@ _RESTING = {"session.status_idle", "session.status_terminated"}
 
 @dataclass(slots=True)
 class Follower:
-    """Follows a session to rest and adds up what happened on the way."""
+    """Follows a session to rest and adds up what happened on the way.
+
+    A quiet one shows nothing of it but errors, on the standard error.
+    """
 
     api: Api
     session_id: str
@@ -29,12 +33,11 @@ class Follower:
 
     def follow(self, after: int = 0) -> None:
         """Show events until the session comes to rest."""
-        for event in self.api.events(self.session_id, after):
+        for event in until_rest(self.api, self.session_id, after):
             self._take(event)
             if event["type"] in _RESTING:
                 reason = event.get("stop_reason") or {"type": "terminated"}
                 self.stop_reason = str(reason["type"])
-                return
 
     def _take(self, event: Mapping[str, Any]) -> None:
         self.position = int(event["sequence"])
@@ -44,6 +47,16 @@ class Follower:
             self.tool_calls += 1
         if not self.quiet:
             show_event(event, self._names)
+        elif event["type"] == "session.error" and event["error"]["retry_status"]["type"] != "retrying":
+            print(f"error: {plain(event['error']['message'])}", file=sys.stderr)
+
+
+def until_rest(api: Api, session_id: str, after: int) -> Iterator[dict[str, Any]]:
+    """A session's events from behind `after` on, up to the one with which it comes to rest."""
+    for event in api.events(session_id, after):
+        yield event
+        if event["type"] in _RESTING:
+            return
 
 
 def text_of(event: Mapping[str, Any]) -> str:

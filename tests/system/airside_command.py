@@ -78,6 +78,13 @@ class Up:
         """Run a command against it."""
         return airside(self.home, *arguments, "--data", str(self.home / "data"))
 
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        """Begin a command against it and do not wait for its end."""
+        command = [sys.executable, "-m", "airside", *arguments, "--data", str(self.home / "data")]
+        return subprocess.Popen(
+            command, env=surroundings(self.home), cwd=self.home, stdout=subprocess.PIPE, stderr=self.log, text=True
+        )
+
     def children(self) -> dict[str, int]:
         """Its processes by role, as their command lines show it."""
         found = {}

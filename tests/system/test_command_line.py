@@ -80,7 +80,26 @@ def test_run_shows_people_the_transcript(server: Up) -> None:
 def test_a_run_that_fails_ends_with_1(server: Up) -> None:
     said = server.airside("run", "scripted", "x", "--repository", "http://127.0.0.1:1/none.git", "--json")
     assert said.code == 1
+    assert set(said.last) == RESULT_KEYS
     assert said.last["stop_reason"] == "retries_exhausted"
+    assert said.errors.startswith("error: git clone failed: ")
+    assert "http://127.0.0.1:1/none.git" in said.errors
+    assert "\n  hint: Check the address" in said.errors
+    again = server.airside("sessions", "send", said.last["session_id"], "Try again.", "--json")
+    assert (again.code, again.last["stop_reason"]) == (1, "retries_exhausted")
+    assert again.errors.startswith("error: git clone failed: ")
+
+
+def test_a_run_that_reaches_its_budget_says_what_next(server: Up) -> None:
+    arguments = ("run", "scripted", "Spend.", "--budget-usd", "0.01")
+    said = server.airside(*arguments)
+    assert said.code == 1
+    assert "budget_reached" in said.out
+    session = said.out.split(": budget_reached after", maxsplit=1)[0].split()[-1]
+    for next_step in ("airside budgets list", f"airside sessions resume {session} --wait"):
+        assert next_step in said.out
+    as_json = server.airside(*arguments, "--json")
+    assert (set(as_json.last), as_json.last["stop_reason"]) == (RESULT_KEYS, "budget_reached")
 
 
 def test_a_repository_that_is_not_there_is_bad_usage(server: Up) -> None:

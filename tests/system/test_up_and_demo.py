@@ -166,6 +166,34 @@ def test_a_session_is_there_after_everything_was_down(up: Callable[..., Up]) -> 
     assert second.airside("sessions", "show", session, "--json").json["log"]["intact"]
 
 
+def test_events_are_followed_to_rest_as_json_too(up: Callable[..., Up]) -> None:
+    running = up("--simulated")
+    begun = running.airside("run", "scripted", script({"say": "One."}), "--json").last["session_id"]
+    running.airside("sessions", "send", begun, script({"say": "Two.", "hold": "for ever"}), "--no-wait")
+    until(lambda: running.airside("sessions", "show", begun, "--json").json["state"] == "running", "it works")
+    following = running.begin("sessions", "events", begun, "--follow", "--json")
+    assert following.stdout is not None
+    lines = [following.stdout.readline()]  # it has begun
+    running.airside("sessions", "stop", begun)
+    lines += following.communicate(timeout=60)[0].splitlines()
+    assert json.loads(lines[-1])["type"] == "session.status_terminated"
+
+
+def test_a_run_whose_server_goes_away_says_how_to_find_it_again(up: Callable[..., Up]) -> None:
+    running = up("--simulated")
+    held = script({"say": "Two.", "hold": "for ever"})
+    run = running.begin("run", "scripted", held, "--json")
+    until(lambda: running.airside("sessions", "list", "--status", "running", "--json").json, "it works")
+    (session,) = running.airside("sessions", "list", "--json").json
+    running.stop()
+    out, _ = run.communicate(timeout=120)
+    error = json.loads(out)["error"]
+    assert run.returncode == 1
+    assert error["code"] == "no_server"
+    assert session["id"] in error["message"]
+    assert f"airside sessions events {session['id']} --follow" in error["hint"]
+
+
 def test_a_broken_file_brings_nothing_up(home: Path) -> None:
     file = home / "airside.yaml"
     file.write_text("models:\n  coder: nowhere/gpt\n")
