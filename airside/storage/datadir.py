@@ -26,6 +26,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -149,9 +150,23 @@ class DataDirectory:
         return self.gateway_token_file.read_text().strip()
 
     def session_signing_key(self) -> Ed25519PrivateKey:
-        key = serialization.load_pem_private_key((self.root / "session-key").read_bytes(), password=None)
-        assert isinstance(key, Ed25519PrivateKey)
+        """The key that signs session tokens. Raises `BadInput` if the file holds something else."""
+        file = self.root / "session-key"
+        try:
+            key = serialization.load_pem_private_key(file.read_bytes(), password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise _no_key(file) from error
+        if not isinstance(key, Ed25519PrivateKey):
+            raise _no_key(file)
         return key
+
+
+def _no_key(file: Path) -> BadInput:
+    return BadInput(
+        f"{file} holds no Ed25519 private key in PEM",
+        code="data_directory_unknown",
+        hint="Restore it from a backup, or move it aside: a new key is made, and sessions that run lose their tokens.",
+    )
 
 
 def _check_version(root: Path) -> None:

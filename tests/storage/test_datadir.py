@@ -7,6 +7,8 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from airside.errors import BadInput, Unavailable
 from airside.ids import SessionId
@@ -52,6 +54,22 @@ def test_a_database_without_a_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "control.db").write_bytes(b"")
     with pytest.raises(BadInput, match="no VERSION file"):
         DataDirectory.open(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\xff\x00", b"RSA"])
+def test_a_signing_key_that_is_none_is_named_with_the_next_step(tmp_path: Path, content: bytes) -> None:
+    data = DataDirectory.open(tmp_path)
+    (tmp_path / "session-key").write_bytes(_another_key() if content == b"RSA" else content)
+    with pytest.raises(BadInput, match="session-key holds no Ed25519") as raised:
+        data.session_signing_key()
+    assert raised.value.code == "data_directory_unknown"
+    assert "backup" in str(raised.value.hint)
+
+
+def _another_key() -> bytes:
+    return rsa.generate_private_key(65537, 2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
