@@ -17,12 +17,12 @@ import typer
 from airside.cli.failures import reported
 from airside.cli.files import read_file
 from airside.cli.options import DataDirectoryOption, JsonOption
-from airside.cli.output import show, show_json
+from airside.cli.output import plain, show, show_json
 from airside.cli.program import airside_command
 from airside.cli.simulated import simulated_file
 from airside.cli.target import Target, api_of
 from airside.clock import SystemClock
-from airside.errors import AirsideError
+from airside.errors import AirsideError, Unavailable
 from airside.logs import log_as_json
 from airside.settings import (
     DEFAULT_GATEWAY_PORT,
@@ -61,6 +61,7 @@ class Stack:
     gateway: Supervised
     worker: Supervised
     simulated: Supervised | None = None
+    warnings: Sequence[str] = ()  # of the configuration that was applied
 
     @property
     def target(self) -> Target:
@@ -80,17 +81,23 @@ class Stack:
 
     async def start(self) -> None:
         """Start everything and apply the configuration file. Raises `AirsideError`; what was started keeps running."""
-        await asyncio.gather(*(part.start() for part in (self.simulated, self.control) if part is not None))
-        await asyncio.to_thread(self._apply)
-        await self.gateway.start()
+        settings = self.settings
+        first = [_started(self.control, "--port", settings.port)]
+        if self.simulated is not None:
+            first.append(_started(self.simulated, "--simulated-port", settings.simulated_port))
+        await asyncio.gather(*first)
+        self.warnings = await asyncio.to_thread(self._apply)
+        await _started(self.gateway, "--gateway-port", settings.gateway_port)
         await self.worker.start()
 
-    def _apply(self) -> None:
+    def _apply(self) -> Sequence[str]:
+        """Apply the configuration, if there is one; what there is to look out for in it."""
         source = self._configuration()
-        if source is not None:
-            text, name = source
-            with api_of(self.target) as api:
-                api.post("/v1/config/apply", {"source": text, "filename": name})
+        if source is None:
+            return ()
+        text, name = source
+        with api_of(self.target) as api:
+            return [str(one) for one in api.post("/v1/config/apply", {"source": text, "filename": name})["warnings"]]
 
     def _configuration(self) -> tuple[str, str] | None:
         if self.settings.file is not None:
@@ -134,6 +141,20 @@ class Stack:
         """Drain and end everything."""
         for part in reversed(self.parts):
             await part.stop()
+
+
+async def _started(part: Supervised, option: str, port: int) -> None:
+    """Start a part. If its port is taken, the hint names the option of `airside up` that gives it another."""
+    try:
+        await part.start()
+    except AirsideError as error:
+        if error.code != "port_taken":
+            raise
+        raise Unavailable(
+            f"the {part.role.name} cannot be started: port {port} on 127.0.0.1 is taken by another program",
+            code=error.code,
+            hint=f"Give another with {option} N, or 0 for any free one.",
+        ) from error
 
 
 def build_stack(settings: UpSettings, variables: Mapping[str, str]) -> Stack:
@@ -232,6 +253,8 @@ async def _up(stack: Stack, *, as_json: bool) -> None:
 
 def _announce(stack: Stack, *, as_json: bool) -> None:
     data, target = stack.settings.data, stack.target
+    for warning in stack.warnings:
+        print(f"warning: {plain(warning)}", file=sys.stderr, flush=True)
     if as_json:
         ready = {
             "url": target.url,

@@ -216,6 +216,23 @@ def test_a_broken_file_brings_nothing_up(home: Path) -> None:
     assert Up(home, "--file", str(file), "--port", "0", "--gateway-port", "0").end()[0] == 0
 
 
+def test_what_to_look_out_for_in_the_file_is_said_at_the_start(home: Path) -> None:
+    file = home / "airside.yaml"
+    file.write_text("providers:\n  north: {protocol: anthropic, credential: env:NO_SUCH_KEY}\n")
+    running = Up(home, "--file", str(file), "--port", "0", "--gateway-port", "0")
+    assert running.ready["url"]
+    assert "warning: provider 'north' takes its credential from NO_SUCH_KEY" in (home / "up.log").read_text()
+    assert running.end()[0] == 0
+
+
+def test_a_signing_key_that_is_none_is_named(home: Path) -> None:
+    (home / "data").mkdir()
+    (home / "data" / "session-key").write_text("garbage")
+    said = airside(home, "up", "--json", "--data", str(home / "data"), "--port", "0", "--gateway-port", "0")
+    assert said.code == 2, said.errors
+    assert str(home / "data" / "session-key") in said.json["error"]["message"]
+
+
 def _data_of_an_earlier_run(home: Path) -> Path:
     running = Up(home, "--port", "0", "--gateway-port", "0")
     assert running.end()[0] == 0

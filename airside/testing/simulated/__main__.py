@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -32,7 +33,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         asyncio.run(_serve(chosen.port, as_json=chosen.json))
     except OSError as problem:
-        sys.stderr.write(f"cannot listen on port {chosen.port}: {os.strerror(problem.errno or 0)}\n")
+        said = f"cannot listen on port {chosen.port}: {os.strerror(problem.errno or 0)}"
+        sys.stderr.write(said + "\n")
+        if chosen.json:
+            code = "port_taken" if problem.errno == errno.EADDRINUSE else "cannot_listen"
+            hint = "Give another with --port N, or 0 for any free one."
+            detail = {"code": code, "message": said, "hint": hint, "bad_input": False}
+            sys.stdout.write(json.dumps({"error": detail}) + "\n")
         return 1
     return 0
 
