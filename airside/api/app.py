@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from fastapi import FastAPI, HTTPException
+from fastapi.responses import JSONResponse
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airside import __version__
@@ -22,10 +24,12 @@ from airside.api import (
     sessions,
     usage,
 )
-from airside.api.errors import add_error_handlers
+from airside.api.errors import add_error_handlers, error_body
 from airside.api.services import Services
+from airside.errors import TooLarge
 
 MOST_BODY_BYTES = 32 * 1024 * 1024
+_TOO_LARGE = f"the body is larger than {MOST_BODY_BYTES} bytes"
 
 
 def create_app(services: Services) -> FastAPI:
@@ -62,12 +66,16 @@ def create_app(services: Services) -> FastAPI:
 
 
 class BodyLimit:
-    """Refuses bodies that are too large before they are read whole."""
+    """Refuses bodies that are too large before they are read whole: by the length they declare, or as they come."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _declared_length(scope) > MOST_BODY_BYTES:
+            refusal = JSONResponse(error_body(413, _TOO_LARGE, TooLarge.code), 413)
+            await refusal(scope, receive, send)
+            return
         taken = 0
 
         async def counted() -> Message:
@@ -75,7 +83,12 @@ class BodyLimit:
             message = await receive()
             taken += len(message.get("body", b""))
             if taken > MOST_BODY_BYTES:
-                raise HTTPException(413, f"the body is larger than {MOST_BODY_BYTES} bytes")
+                raise HTTPException(413, _TOO_LARGE)
             return message
 
         await self._app(scope, counted, send)
+
+
+def _declared_length(scope: Scope) -> int:
+    length = Headers(scope=scope).get("content-length", "")
+    return int(length) if length.isdecimal() else 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -71,7 +74,8 @@ def add_error_handlers(app: FastAPI) -> None:
 
     async def http(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        body = error_body(error.status_code, str(error.detail), f"http_{error.status_code}")
+        code = TooLarge.code if error.status_code == 413 else f"http_{error.status_code}"
+        body = error_body(error.status_code, str(error.detail), code)
         return JSONResponse(body, error.status_code, headers=error.headers)
 
     async def defect(request: Request, error: Exception) -> JSONResponse:
@@ -88,6 +92,15 @@ def add_error_handlers(app: FastAPI) -> None:
 def _sentence(error: RequestValidationError | ValidationError) -> str:
     problems = []
     for detail in error.errors():
+        if detail["type"] == "json_invalid" and isinstance(error, RequestValidationError):
+            return _no_json(error, detail)
         where = ".".join(str(part) for part in detail["loc"] if part != "body")
         problems.append(f"{where}: {detail['msg'].removeprefix('Value error, ')}" if where else detail["msg"])
     return "; ".join(problems)
+
+
+def _no_json(error: RequestValidationError, detail: Mapping[str, Any]) -> str:
+    """What is wrong with a body that is no JSON, and where; the error's place is an offset into the body."""
+    before = str(error.body)[: detail["loc"][-1]]
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    return f"the body is no JSON: {detail['ctx']['error']}, line {line}, column {column}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import pytest
 from conftest import CONFIG
@@ -188,6 +191,30 @@ async def test_what_is_not_there_is_not_found(configured) -> None:
     assert wrong_method.status_code == 405
 
 
-async def test_a_body_beyond_the_limit_is_refused(configured) -> None:
-    answer = await configured.client.post("/v1/agents", content=b"x" * (33 * 1024 * 1024))
+async def test_a_body_that_is_no_json_is_told_where(configured) -> None:
+    sent = '{"name": "a",\n  "model": coder}'
+    answer = await configured.client.post("/v1/agents", content=sent, headers={"content-type": "application/json"})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == "the body is no JSON: Expecting value, line 2, column 12"
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+async def test_a_body_beyond_the_limit_is_refused(configured, is_chunked: bool) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(33):
+            yield b"x" * (1024 * 1024)
+
+    content = pieces() if is_chunked else b"x" * (33 * 1024 * 1024)
+    answer = await configured.client.post("/v1/agents", content=content)
     assert (answer.status_code, answer.json()["error"]["type"]) == (413, "request_too_large")
+    assert answer.json()["error"]["code"] == "too_large"
+    assert (await configured.client.get("/v1/agents")).status_code == 200
+
+
+async def test_a_body_that_will_be_too_large_is_refused_before_it_comes(configured) -> None:
+    address = urlsplit(configured.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(b"POST /v1/agents HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 33554433\r\n\r\n")
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
+    writer.close()
