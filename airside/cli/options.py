@@ -11,8 +11,7 @@ DataDirectoryOption = Annotated[
     Path | None,
     typer.Option(
         "--data",
-        envvar="AIRSIDE_DATA",
-        help="Data directory of the server on this machine (default ~/.airside).",
+        help="Data directory of the server on this machine (default AIRSIDE_DATA, or else ~/.airside).",
         show_default=False,
     ),
 ]

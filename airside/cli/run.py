@@ -165,10 +165,21 @@ def _absolute(repository: str | None) -> str | None:
         return repository
     path = Path(repository).expanduser()
     if path.exists():
+        _refuse_plain_folder(path.resolve())
         return str(path.resolve())
     if ":" in repository:  # user@host:path
         return repository
     raise BadInput(f"there is no repository at {repository}", hint="Give the path of a git repository, or a URL.")
+
+
+def _refuse_plain_folder(path: Path) -> None:
+    """Raise `BadInput` for a folder that git cannot clone."""
+    is_bare = (path / "HEAD").is_file() and (path / "objects").is_dir()
+    if not path.is_dir() or (path / ".git").exists() or is_bare:
+        return
+    around = next((parent for parent in path.parents if (parent / ".git").exists()), None)
+    hint = f"Its repository is {around}." if around else "Make it one with `git init` and a first commit."
+    raise BadInput(f"{path} is no git repository", hint=f"{hint} Or give the path or the URL of another.")
 
 
 def _cents(amount: str) -> int:

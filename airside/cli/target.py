@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -35,18 +36,24 @@ class Target:
 
 
 def find_target(data: Path | None) -> Target:
-    """The server to talk to: `AIRSIDE_URL` with `AIRSIDE_TOKEN`, or the one that runs on the data directory.
+    """The server to talk to: the one on the data directory that was named, or else the one at `AIRSIDE_URL` with
+    `AIRSIDE_TOKEN`, or else the one on `AIRSIDE_DATA` or `~/.airside`.
 
-    Raises `Unavailable` if there is none, with how to start one.
+    Raises `Unavailable` if there is none, with how to start one, and `BadInput` for an address that is none.
     """
     variables = environment()
-    if data is None and "AIRSIDE_URL" in variables:
+    url = variables.get("AIRSIDE_URL")
+    if data is None and url:
+        if not _is_url(url):
+            raise BadInput(
+                f"AIRSIDE_URL is {url!r}, which is no URL", hint="Write it as http://HOST:PORT or https://HOST."
+            )
         token = variables.get("AIRSIDE_TOKEN")
         if not token:
             raise BadInput(
                 "AIRSIDE_URL is set but AIRSIDE_TOKEN is not", hint="Set AIRSIDE_TOKEN to the server's admin token."
             )
-        return Target(variables["AIRSIDE_URL"].rstrip("/"), token)
+        return Target(url.rstrip("/"), token)
     root = data or default_data_directory(variables)
     try:
         running = json.loads((root / "running.json").read_text())
@@ -57,6 +64,14 @@ def find_target(data: Path | None) -> Target:
             code="no_server",
             hint=f"Start one with `airside up --data {root}`, or point AIRSIDE_URL and AIRSIDE_TOKEN at one.",
         ) from error
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # of a port or an IPv6 address
+        return False
 
 
 class Api:

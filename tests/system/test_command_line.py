@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +107,19 @@ def test_a_repository_that_is_not_there_is_bad_usage(server: Up) -> None:
     said = server.airside("run", "scripted", "x", "--repository", str(server.home / "nowhere"))
     assert said.code == 2
     assert str(server.home / "nowhere") in said.errors
+
+
+def test_a_folder_that_is_no_repository_is_bad_usage(server: Up, tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    said = server.airside("run", "scripted", "x", "--repository", str(tmp_path / "plain"), "--json")
+    assert (said.code, said.json["error"]["message"]) == (2, f"{tmp_path / 'plain'} is no git repository")
+    assert "git init" in said.json["error"]["hint"]
+    repository = make_repository(tmp_path / "repository", {"a/b.txt": "one\n"})
+    within = server.airside("run", "scripted", "x", "--repository", str(repository / "a"), "--json")
+    assert (within.code, within.json["error"]["hint"].startswith(f"Its repository is {repository}.")) == (2, True)
+    subprocess.run(["git", "clone", "-q", "--bare", repository, tmp_path / "bare"], check=True)
+    bare = server.airside("run", "scripted", script({"say": "x"}), "--repository", str(tmp_path / "bare"), "--json")
+    assert bare.code == 0, bare.out + bare.errors
 
 
 @pytest.mark.parametrize("prompt", ["", " \n\t"])
@@ -231,6 +245,24 @@ def test_a_remote_server_is_found_by_address_and_token(server: Up, tmp_path: Pat
     tokenless = airside(tmp_path, "agents", "list", variables={"AIRSIDE_URL": str(server.ready["url"])})
     assert tokenless.code == 2
     assert "AIRSIDE_TOKEN" in tokenless.errors
+
+
+def test_the_nearest_word_about_the_server_counts(server: Up, tmp_path: Path) -> None:
+    there = {"AIRSIDE_URL": str(server.ready["url"]), "AIRSIDE_TOKEN": str(server.ready["token"])}
+    nothing, data = str(tmp_path / "nothing"), str(server.home / "data")
+    listing = ("agents", "list", "--json")
+    assert airside(tmp_path, *listing, variables={"AIRSIDE_DATA": data}).code == 0
+    assert airside(tmp_path, *listing, variables=there | {"AIRSIDE_DATA": nothing}).code == 0
+    assert airside(tmp_path, *listing, "--data", nothing, variables=there | {"AIRSIDE_DATA": data}).code == 1
+    assert airside(tmp_path, *listing, variables={"AIRSIDE_URL": "", "AIRSIDE_DATA": data}).code == 0
+
+
+@pytest.mark.parametrize("address", ["garbage", "127.0.0.1:7700", "http://", "http://host:port", "ftp://host"])
+def test_an_address_that_is_none_is_bad_usage(tmp_path: Path, address: str) -> None:
+    said = airside(tmp_path, "agents", "list", "--json", variables={"AIRSIDE_URL": address, "AIRSIDE_TOKEN": "x"})
+    assert said.code == 2
+    assert said.json["error"]["message"] == f"AIRSIDE_URL is {address!r}, which is no URL"
+    assert "http://HOST:PORT" in said.json["error"]["hint"]
 
 
 def test_without_a_server_the_next_step_is_named(tmp_path: Path) -> None:
