@@ -216,10 +216,10 @@ def test_a_broken_file_brings_nothing_up(home: Path) -> None:
     assert Up(home, "--file", str(file), "--port", "0", "--gateway-port", "0").end()[0] == 0
 
 
-def test_what_to_look_out_for_in_the_file_is_said_at_the_start(home: Path) -> None:
+def test_what_to_look_out_for_in_the_file_is_said_at_the_start(up: Callable[..., Up], home: Path) -> None:
     file = home / "airside.yaml"
     file.write_text("providers:\n  north: {protocol: anthropic, credential: env:NO_SUCH_KEY}\n")
-    running = Up(home, "--file", str(file), "--port", "0", "--gateway-port", "0")
+    running = up("--file", str(file))
     assert running.ready["url"]
     assert "warning: provider 'north' takes its credential from NO_SUCH_KEY" in (home / "up.log").read_text()
     assert running.end()[0] == 0
