@@ -1,6 +1,6 @@
 //! Which headers pass, in both directions. Both lists are open: what is not named here goes through.
 
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// The caller's headers as a provider may see them: without credentials, without what belongs to one connection,
 /// without what the gateway sets itself.
@@ -19,15 +19,23 @@ pub fn request_headers(caller: &HeaderMap) -> HeaderMap {
 /// A provider's headers as the caller may see them: without what belongs to one connection, without cookies, without
 /// anything that echoes the credential.
 #[must_use]
-pub fn answer_headers(provider: &HeaderMap, secret: Option<&str>) -> HeaderMap {
-    let named = connection_options(provider);
-    let mut headers = HeaderMap::with_capacity(provider.len() + 2);
-    for (name, value) in provider {
-        let withheld = is_withheld_from_caller(name.as_str())
-            || named.iter().any(|option| option == name)
-            || secret.is_some_and(|secret| contains(value.as_bytes(), secret.as_bytes()));
-        if !withheld {
-            headers.append(name, value.clone());
+pub fn answer_headers(mut provider: HeaderMap, secret: Option<&str>) -> HeaderMap {
+    let named = connection_options(&provider);
+    let is_withheld = |name: &HeaderName, value: &HeaderValue| {
+        is_withheld_from_caller(name.as_str())
+            || named.contains(name)
+            || secret.is_some_and(|secret| contains(value.as_bytes(), secret.as_bytes()))
+    };
+    if !provider.iter().any(|(name, value)| is_withheld(name, value)) {
+        return provider;
+    }
+    let mut headers = HeaderMap::with_capacity(provider.capacity());
+    let mut last = None;
+    for (name, value) in provider.drain() {
+        // Of a header that is there several times only the first is named.
+        last = name.or(last);
+        if let Some(name) = last.as_ref().filter(|name| !is_withheld(name, &value)) {
+            headers.append(name, value);
         }
     }
     headers
@@ -93,7 +101,6 @@ fn is_withheld_from_caller(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     fn map(pairs: &[(&str, &str)]) -> HeaderMap {
         let pairs = pairs.iter().map(|(name, value)| {
@@ -163,10 +170,30 @@ mod tests {
             ("retry-after", "3"),
             ("anthropic-ratelimit-tokens-remaining", "9"),
         ]);
-        let seen = answer_headers(&provider, Some("sk-canary"));
+        let seen = answer_headers(provider, Some("sk-canary"));
         assert_eq!(
             names(&seen),
             ["anthropic-ratelimit-tokens-remaining", "request-id", "retry-after"]
         );
+    }
+
+    #[test]
+    fn of_a_header_that_is_there_twice_each_value_is_looked_at() {
+        for withheld in ["", "sk-canary"] {
+            let provider = map(&[
+                ("via", "1.1 a"),
+                ("via", "1.1 sk-canary"),
+                ("request-id", "r"),
+                ("via", "1.1 b"),
+            ]);
+            let seen = answer_headers(provider, Some(withheld));
+            let via: Vec<&HeaderValue> = seen.get_all(header::VIA).iter().collect();
+            let kept = ["1.1 a", "1.1 sk-canary", "1.1 b"];
+            let kept = kept
+                .into_iter()
+                .filter(|value| withheld.is_empty() || !value.contains(withheld));
+            assert!(via.into_iter().eq(kept.collect::<Vec<_>>()), "{withheld}");
+            assert_eq!(names(&seen), ["request-id", "via"]);
+        }
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::alarm::ConnectionTimer;
 use crate::gateway::{Gateway, Worker};
 use crate::service::answer;
 use crate::socket;
@@ -248,14 +249,15 @@ async fn serve_connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     stopping: Stopping,
 ) {
-    let opened = socket::Connection {
+    let opened = Arc::new(socket::Connection {
         sockets: TaskTracker::new(),
         gently: stopping.gently.clone(),
-    };
+        timer: ConnectionTimer::default(),
+    });
     let sockets = opened.sockets.clone();
-    let service = service_fn(move |request| answer(Arc::clone(&worker), request, opened.clone()));
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(LONGEST_HEAD);
+    server.timer(opened.timer.clone()).header_read_timeout(LONGEST_HEAD);
+    let service = service_fn(move |request| answer(Arc::clone(&worker), request, Arc::clone(&opened)));
     let stream = Stalled::after(LONGEST_STALL, stream);
     let serving = server.serve_connection(TokioIo::new(stream), service).with_upgrades();
     let mut connection = std::pin::pin!(serving);

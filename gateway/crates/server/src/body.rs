@@ -1,5 +1,8 @@
 //! Reading a request's body, within bounds.
 
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -10,6 +13,7 @@ use http::uri::Authority;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
+use crate::alarm::{ConnectionTimer, Wait};
 use crate::reply::Refusal;
 
 /// A caller that sends nothing for this long is given up.
@@ -17,13 +21,15 @@ const IDLE: Duration = Duration::from_mins(1);
 /// A refused body is still read up to here, so that the refusal is not lost in a reset.
 const MOST_DISCARDED: usize = 128 << 20;
 const LONGEST_DISCARD: Duration = Duration::from_secs(10);
+/// A longer name of a host is left to the parser.
+const LONGEST_PLAIN_HOST: usize = 255;
 /// Room set aside before the first byte is there to fill it.
 const MOST_AHEAD: usize = 1 << 20;
 
 /// The body of a request: still to come, or here already because it came as a message of its own.
 #[derive(Debug)]
 pub(crate) enum RequestBody {
-    Coming(Incoming),
+    Coming(Incoming, ConnectionTimer),
     Here(Bytes),
 }
 
@@ -34,7 +40,7 @@ impl RequestBody {
     /// 413 beyond the limit, 408 when the caller goes silent, 400 when it breaks off.
     pub(crate) async fn read(&mut self, limit: u64) -> Result<Bytes, Refusal> {
         match self {
-            Self::Coming(body) => read_body(body, limit).await,
+            Self::Coming(body, timer) => read_body(body, timer, limit).await,
             Self::Here(bytes) if bytes.len() as u64 > limit => {
                 Err(too_large(usize::try_from(limit).unwrap_or(usize::MAX)))
             }
@@ -44,7 +50,7 @@ impl RequestBody {
 
     /// Read and forget what is left of a refused body, for a while.
     pub(crate) async fn discard(&mut self) {
-        if let Self::Coming(body) = self {
+        if let Self::Coming(body, _) = self {
             discard(body).await;
         }
     }
@@ -75,7 +81,20 @@ pub(crate) fn check_head(head: &Parts) -> Result<(), Refusal> {
 }
 
 fn is_host(host: &[u8]) -> bool {
-    !host.contains(&b'@') && (host.is_empty() || Authority::try_from(host).is_ok())
+    is_plain_host(host) || (!host.contains(&b'@') && (host.is_empty() || Authority::try_from(host).is_ok()))
+}
+
+/// True for the names, addresses and ports that nearly every request has, which need no parser.
+fn is_plain_host(host: &[u8]) -> bool {
+    let name = host
+        .iter()
+        .take(LONGEST_PLAIN_HOST)
+        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
+    match host.split_at_checked(name.count()) {
+        Some(([_, ..], [])) => true,
+        Some(([_, ..], [b':', port @ ..])) => matches!(port.len(), 1..=5) && port.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
 }
 
 /// A body with two lengths is how one request is hidden in another.
@@ -90,13 +109,13 @@ pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
-async fn read_body(body: &mut Incoming, limit: u64) -> Result<Bytes, Refusal> {
+async fn read_body(body: &mut Incoming, timer: &ConnectionTimer, limit: u64) -> Result<Bytes, Refusal> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let announced = body.size_hint().lower();
     if announced > limit as u64 {
         return Err(too_large(limit));
     }
-    let Some(first) = next(body).await? else {
+    let Some(first) = next(body, timer).await? else {
         return Ok(Bytes::new());
     };
     if body.is_end_stream() && first.len() <= limit {
@@ -105,7 +124,7 @@ async fn read_body(body: &mut Incoming, limit: u64) -> Result<Bytes, Refusal> {
     let ahead = usize::try_from(announced).unwrap_or(usize::MAX).min(MOST_AHEAD);
     let mut whole = BytesMut::with_capacity(ahead.max(first.len()));
     whole.extend_from_slice(&first);
-    while let Some(chunk) = next(body).await? {
+    while let Some(chunk) = next(body, timer).await? {
         if whole.len() + chunk.len() > limit {
             return Err(too_large(limit));
         }
@@ -118,14 +137,18 @@ async fn read_body(body: &mut Incoming, limit: u64) -> Result<Bytes, Refusal> {
     }
 }
 
-async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Refusal> {
+async fn next(body: &mut Incoming, timer: &ConnectionTimer) -> Result<Option<Bytes>, Refusal> {
     loop {
-        let frame = tokio::time::timeout(IDLE, body.frame()).await;
-        let frame = frame.map_err(|_| Refusal::new(408, "body_too_slow", "The request body stopped coming."))?;
-        match frame {
-            None => return Ok(None),
-            Some(Err(_)) => return Err(Refusal::new(400, "body_broken", "The request body broke off.")),
-            Some(Ok(frame)) => {
+        let mut silence = Wait::of(IDLE);
+        let frame = poll_fn(|cx| match Pin::new(&mut *body).poll_frame(cx) {
+            Poll::Ready(frame) => Poll::Ready(Ok(frame)),
+            Poll::Pending => silence.poll(&mut timer.alarm(), cx).map(Err),
+        });
+        match frame.await {
+            Err(()) => return Err(Refusal::new(408, "body_too_slow", "The request body stopped coming.")),
+            Ok(None) => return Ok(None),
+            Ok(Some(Err(_))) => return Err(Refusal::new(400, "body_broken", "The request body broke off.")),
+            Ok(Some(Ok(frame))) => {
                 if let Ok(data) = frame.into_data() {
                     return Ok(Some(data));
                 }
@@ -154,4 +177,29 @@ async fn discard(body: &mut Incoming) {
     };
     // Whatever stops it, the connection is closed after the answer.
     let _ = tokio::time::timeout(LONGEST_DISCARD, reading).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_plain_is_what_the_parser_takes(host in "[a-zA-Z0-9.:@ /-]{0,12}(:[0-9]{0,7})?") {
+            let parses = !host.contains('@') && Authority::try_from(host.as_bytes()).is_ok();
+            prop_assert!(!is_plain_host(host.as_bytes()) || parses);
+        }
+    }
+
+    #[test]
+    fn most_hosts_are_plain() {
+        for host in ["localhost", "127.0.0.1:8080", "Gateway-1.example.com:443", "a:1", "-.-"] {
+            assert!(is_plain_host(host.as_bytes()) && is_host(host.as_bytes()), "{host}");
+        }
+        for host in ["", ":80", "a:", "a:123456", "[::1]:80", "a@b", "a b", "a:8o", "h\u{e4}"] {
+            assert!(!is_plain_host(host.as_bytes()), "{host}");
+        }
+        assert!(!is_plain_host("a".repeat(256).as_bytes()) && is_host(b"[::1]:80"));
+    }
 }

@@ -5,6 +5,7 @@
 
 mod accept;
 mod active;
+mod alarm;
 mod authenticate;
 mod background;
 mod body;

@@ -30,7 +30,7 @@ const LONGEST_FLUSH: Duration = Duration::from_mins(1);
 pub(crate) async fn answer(
     worker: Arc<Worker>,
     request: Request<Incoming>,
-    connection: socket::Connection,
+    connection: Arc<socket::Connection>,
 ) -> Result<Response<AnswerStream>, Infallible> {
     let at = Instant::now();
     let (head, body) = request.into_parts();
@@ -42,15 +42,16 @@ pub(crate) async fn answer(
             .insert(CONNECTION, HeaderValue::from_static("close"));
         return Ok(response);
     }
-    let request = Request::from_parts(head, body);
-    if opens_socket(&request) {
+    let address = Address::of(head.uri.path());
+    if opens_socket(&head, address.as_ref()) {
+        let request = Request::from_parts(head, body);
         return Ok(Box::pin(socket::open(worker, request, &connection)).await);
     }
-    let (head, body) = request.into_parts();
-    let mut response = match Address::of(head.uri.path()) {
-        None => elsewhere(&worker, head, body).await,
+    let mut response = match address {
+        // Boxed: the rare way is by far the larger future.
+        None => Box::pin(elsewhere(&worker, head, body)).await,
         Some(address) if head.method == Method::POST => {
-            let body = RequestBody::Coming(body);
+            let body = RequestBody::Coming(body, connection.timer.clone());
             let arrived = Arrived {
                 address,
                 head,
@@ -78,10 +79,10 @@ async fn called(worker: &Arc<Worker>, arrived: Arrived) -> Response<AnswerStream
 }
 
 /// True for `GET /v1/responses` that wants to become a WebSocket.
-fn opens_socket(request: &Request<Incoming>) -> bool {
-    request.method() == Method::GET
-        && Address::of(request.uri().path()).is_some_and(|address| address.door == FrontDoor::Responses)
-        && is_websocket(request.headers())
+fn opens_socket(head: &Parts, address: Option<&Address>) -> bool {
+    head.method == Method::GET
+        && address.is_some_and(|address| address.door == FrontDoor::Responses)
+        && is_websocket(&head.headers)
 }
 
 /// A front door that was not knocked at with POST.

@@ -227,7 +227,7 @@ async fn attempt(
     })?;
     call.attempt_answers(answer.status, answer.connected_in);
     let mut answer = outgoing.received(answer);
-    answer.headers = answer_headers(&answer.headers, shown.secret());
+    answer.headers = answer_headers(answer.headers, shown.secret());
     judge(worker, call, active, provider, &lane, answer).await
 }
 
@@ -255,8 +255,12 @@ async fn judge(
     lane: &Lane,
     mut answer: Answer,
 ) -> Attempted {
-    let wait = retry_after(&answer.headers, worker.gateway.now_s());
-    let may_wait = answer.headers.get(&SHOULD_RETRY).is_none_or(|value| value != "false");
+    // When to ask again only a failure says.
+    let is_success = (200..300).contains(&answer.status);
+    let wait = (!is_success)
+        .then(|| retry_after(&answer.headers, worker.gateway.now_s()))
+        .flatten();
+    let may_wait = is_success || answer.headers.get(&SHOULD_RETRY).is_none_or(|value| value != "false");
     let kind = BodyKind::of(&answer.headers);
     let headers = lane.answer_headers(std::mem::take(&mut answer.headers));
     let patience = Patience::new(&active.compiled.snapshot.limits, provider.timeouts.idle_ms);

@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::lane::Lane;
 use super::settle::Call;
-use crate::upstream::{AnswerBody, BodyFault};
+use crate::upstream::{AnswerBody, BodyFault, Late};
 
 /// Bytes of an answer that came whole and are copied for counting; more is counted from bytes seen.
 pub(crate) const MOST_COPIED: usize = 32 << 20;
@@ -83,14 +83,14 @@ enum Arrival {
 async fn arrival(body: &mut AnswerBody, call: &mut Call, patience: Patience, deadline: Instant) -> Arrival {
     let began = Instant::now();
     let left = deadline.saturating_duration_since(began);
-    let chunk = tokio::time::timeout(patience.idle.min(left), body.chunk()).await;
+    let chunk = body.chunk_within(patience.idle.min(left)).await;
     call.waited_since(began);
     match chunk {
         Ok(Some(Ok(bytes))) => Arrival::Chunk(bytes),
         Ok(None) => Arrival::End,
         Ok(Some(Err(BodyFault))) => Arrival::Broken,
-        Err(_) if left <= patience.idle => Arrival::Deadline,
-        Err(_) => Arrival::Silent,
+        Err(Late) if left <= patience.idle => Arrival::Deadline,
+        Err(Late) => Arrival::Silent,
     }
 }
 

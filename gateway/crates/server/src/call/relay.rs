@@ -18,7 +18,7 @@ use super::hold::{MOST_COPIED, Start, joined};
 use super::settle::Call;
 use super::stream::{Aborted, AnswerStream};
 use super::told::trailers;
-use crate::upstream::{AnswerBody, BodyFault};
+use crate::upstream::{AnswerBody, BodyFault, Late};
 
 /// How long a provider may take to close a stream whose last event it has sent.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -167,13 +167,13 @@ impl Relay {
             self.idle
         };
         let began = Instant::now();
-        let chunk = tokio::time::timeout(patience, self.body.chunk()).await;
+        let chunk = self.body.chunk_within(patience).await;
         self.call.waited_since(began);
         match chunk {
             Ok(Some(Ok(chunk))) => self.take(chunk),
             Ok(None) => self.end_of_body(),
             Ok(Some(Err(BodyFault))) => self.broke_off(Kind::Cut),
-            Err(_) => self.broke_off(Kind::Stalled),
+            Err(Late) => self.broke_off(Kind::Stalled),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a response says of its call, in headers of our own: where it went, why, what was left out and what it cost.
 
-use airside_journal::{AttemptOutcome, ModelCall, Translation};
+use airside_journal::{AttemptOutcome, ModelCall};
 use http::header::{HeaderMap, HeaderName, HeaderValue, TE, TRAILER};
 
 use super::settle::Call;
@@ -19,15 +19,15 @@ const BUDGET_WARNING: HeaderName = HeaderName::from_static("x-airside-budget-war
 const DOWNGRADED: HeaderName = HeaderName::from_static("x-airside-downgraded");
 const COST_NAME: HeaderValue = HeaderValue::from_static("x-airside-cost-usd");
 
-/// What is said of a call, and a little of the answer's own: room for all at once.
-const MOST_HEADERS: usize = 12;
+/// What is said of most calls: room for all at once.
+const USUAL_HEADERS: usize = 9;
 /// Longest value of a header of ours.
 const MOST_BYTES: usize = 400;
 
 /// Say of a call what is known when its answer begins.
 pub(crate) fn tell(headers: &mut HeaderMap, call: &Call) {
     let record = &call.record;
-    headers.reserve(MOST_HEADERS);
+    headers.reserve(USUAL_HEADERS);
     tell_id(headers, &record.call_id);
     if let Some(model) = &record.provider_model {
         headers.insert(MODEL, sanitised(model));
@@ -43,9 +43,11 @@ pub(crate) fn tell(headers: &mut HeaderMap, call: &Call) {
         .iter()
         .filter(|attempt| attempt.outcome != AttemptOutcome::Skipped);
     headers.insert(ATTEMPTS, HeaderValue::from(asked.count()));
-    let dropped: Vec<&str> = record.translation.iter().flat_map(Translation::losses).collect();
-    if !dropped.is_empty() {
-        headers.insert(DROPPED, sanitised(&dropped.join(",")));
+    if let Some(translation) = &record.translation {
+        let dropped: Vec<&str> = translation.losses().collect();
+        if !dropped.is_empty() {
+            headers.insert(DROPPED, sanitised(&dropped.join(",")));
+        }
     }
     for warning in &call.budget_warnings {
         headers.append(BUDGET_WARNING, sanitised(warning));
@@ -54,12 +56,12 @@ pub(crate) fn tell(headers: &mut HeaderMap, call: &Call) {
         headers.insert(DOWNGRADED, sanitised(&format!("{to}; budget of {because}")));
     }
     let overhead_us = call.gateway_us();
-    headers.insert(OVERHEAD, sanitised(&decimal(overhead_us, 3)));
+    headers.insert(OVERHEAD, of_digits(&decimal(overhead_us, 3)));
 }
 
 /// Say what a call costs whose answer is there whole.
 pub(crate) fn tell_cost(headers: &mut HeaderMap, nanousd: u64) {
-    headers.insert(COST, sanitised(&usd(nanousd)));
+    headers.insert(COST, of_digits(&usd(nanousd)));
 }
 
 /// True for a caller that takes what is known only at the end of a stream (RFC 9110, 6.5.1 and 10.1.4).
@@ -100,8 +102,9 @@ fn route_of(record: &ModelCall) -> Option<String> {
 /// A value that is safe in a header whatever it is made of: visible ASCII and spaces, at most `MOST_BYTES`.
 fn sanitised(text: &str) -> HeaderValue {
     let text = text.trim();
-    let is_safe = text.len() <= MOST_BYTES && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-    if let (true, Ok(value)) = (is_safe, HeaderValue::from_str(text)) {
+    // Beyond these a header value may hold nothing but tabs.
+    let may_be_safe = text.len() <= MOST_BYTES && memchr::memchr(b'\t', text.as_bytes()).is_none();
+    if let (true, Ok(value)) = (may_be_safe, HeaderValue::from_str(text)) {
         return value;
     }
     let safe = |sign: char| {
@@ -113,6 +116,11 @@ fn sanitised(text: &str) -> HeaderValue {
     };
     let text: String = text.chars().take(MOST_BYTES).map(safe).collect();
     HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("?"))
+}
+
+/// A number as it is written here, which is safe as it is.
+fn of_digits(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("?"))
 }
 
 /// An amount in US dollars, exact to the last digit.
@@ -147,6 +155,8 @@ mod tests {
             ("a\r\nset-cookie: x=1", "a??set-cookie: x=1"),
             ("modèle\u{0}\u{7f}", "mod?le??"),
             ("  spaced  ", "spaced"),
+            ("a\tb", "a?b"),
+            ("\ttabbed\t", "tabbed"),
         ] {
             assert_eq!(sanitised(text).to_str().unwrap(), safe);
         }

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::session::{Session, hold};
+use crate::alarm::ConnectionTimer;
 use crate::authenticate::authenticate;
 use crate::call::AnswerStream;
 use crate::gateway::Worker;
@@ -33,13 +34,15 @@ const VERSION: HeaderValue = HeaderValue::from_static("13");
 /// What RFC 6455 appends to the key.
 const ACCEPT_SUFFIX: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// What a socket needs of the connection that it came by.
-#[derive(Debug, Clone)]
+/// What a request needs of the connection that it came by.
+#[derive(Debug)]
 pub(crate) struct Connection {
     /// Holds the connection's task open until its socket is over.
     pub(crate) sockets: TaskTracker,
     /// The gateway stops: what is under way is finished, and nothing new begun.
     pub(crate) gently: CancellationToken,
+    /// For what is waited for from its other end.
+    pub(crate) timer: ConnectionTimer,
 }
 
 /// Make a socket of this request, if its caller may have one.

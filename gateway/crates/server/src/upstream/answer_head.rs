@@ -10,6 +10,8 @@ use httparse::{ParserConfig, Response, Status};
 use super::framing::{Chunks, Framing};
 
 const MOST_HEADERS: usize = 100;
+/// What the gateway says of a call is said beside these headers: with room for it they need not move.
+const ROOM_FOR_OURS: usize = 10;
 
 /// What a provider sent as a head is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +38,7 @@ pub(crate) fn take_head(unread: &mut BytesMut, is_head_request: bool) -> Result<
         Err(_) => return Err(BadHead),
     };
     let (status, version) = response.code.zip(response.version).ok_or(BadHead)?;
-    let mut headers = HeaderMap::with_capacity(response.headers.len() + 2);
+    let mut headers = HeaderMap::with_capacity(response.headers.len() + ROOM_FOR_OURS);
     let base = unread.as_ptr().addr();
     // Where each value lies, so that it can share the memory it was read into.
     let mut fields = Vec::with_capacity(response.headers.len());

@@ -6,6 +6,7 @@ use airside_providers::Decoder;
 use bytes::Bytes;
 
 use super::exchange::{AnswerBody, BodyFault};
+use crate::alarm::Alarm;
 
 /// A body and what makes it one of the family's.
 #[derive(Debug)]
@@ -25,6 +26,10 @@ impl DecodedBody {
 
     pub(super) const fn is_over(&self) -> bool {
         self.decoder.is_none()
+    }
+
+    pub(super) fn alarm(&mut self) -> Option<&mut Alarm> {
+        self.raw.alarm()
     }
 
     pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyFault>>> {

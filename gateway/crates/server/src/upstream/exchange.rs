@@ -20,6 +20,7 @@ use super::decoded::DecodedBody;
 use super::framing::Framing;
 use super::http1::{self, Http1, NoHead};
 use super::pool::{Http2, Pool};
+use crate::alarm::{Alarm, Wait};
 
 /// Where a request goes and how long it may take.
 #[derive(Debug)]
@@ -40,9 +41,22 @@ pub(crate) enum SendFault {
     Timeout,
 }
 
+impl From<NoHead> for SendFault {
+    fn from(no_head: NoHead) -> Self {
+        match no_head {
+            NoHead::Late => Self::Timeout,
+            NoHead::Unanswered | NoHead::Broken => Self::Connect,
+        }
+    }
+}
+
 /// The answer's body broke off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BodyFault;
+
+/// Nothing came in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Late;
 
 /// An answer whose body is still to come.
 #[derive(Debug)]
@@ -106,6 +120,25 @@ impl AnswerBody {
     /// The next bytes; `None` at the proper end.
     pub(crate) async fn chunk(&mut self) -> Option<Result<Bytes, BodyFault>> {
         poll_fn(|cx| self.poll_chunk(cx)).await
+    }
+
+    /// The same, if it does not take longer than this.
+    pub(crate) async fn chunk_within(&mut self, longest: Duration) -> Result<Option<Result<Bytes, BodyFault>>, Late> {
+        let (mut wait, mut spare) = (Wait::of(longest), Alarm::default());
+        poll_fn(|cx| match self.poll_chunk(cx) {
+            Poll::Ready(chunk) => Poll::Ready(Ok(chunk)),
+            Poll::Pending => wait.poll(self.alarm().unwrap_or(&mut spare), cx).map(|()| Err(Late)),
+        })
+        .await
+    }
+
+    /// The alarm of its connection, if that is its own.
+    pub(super) fn alarm(&mut self) -> Option<&mut Alarm> {
+        match self {
+            Self::Http1(body) => body.connection.as_mut().map(|connection| connection.alarm()),
+            Self::Http2(_) => None,
+            Self::Decoded(body) => body.alarm(),
+        }
     }
 
     pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyFault>>> {
@@ -174,12 +207,10 @@ pub(crate) async fn send(
     message: impl Fn() -> Message,
 ) -> Result<Answer, SendFault> {
     if let Some(connection) = way.pool.take(to.origin) {
-        let asked = over_http1(connection, to, message(), way.pool);
-        match tokio::time::timeout(to.first_byte, asked).await {
-            Err(_) => return Err(SendFault::Timeout),
-            Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(NoHead::Broken)) => return Err(SendFault::Connect),
-            Ok(Err(NoHead::Unanswered)) => {}
+        match over_http1(connection, to, &mut message(), way.pool).await {
+            Ok(answer) => return Ok(answer),
+            Err(NoHead::Unanswered) => {}
+            Err(no_head) => return Err(no_head.into()),
         }
     } else if let Some(shared) = way.pool.shared(to.origin) {
         let request = http2_request(to, message())?;
@@ -192,7 +223,7 @@ pub(crate) async fn send(
     Box::pin(over_fresh(way, to, message())).await
 }
 
-async fn over_fresh(way: Way<'_>, to: &Destination<'_>, message: Message) -> Result<Answer, SendFault> {
+async fn over_fresh(way: Way<'_>, to: &Destination<'_>, mut message: Message) -> Result<Answer, SendFault> {
     let connecting = async {
         way.connector
             .connect(to.endpoint, way.tasks)
@@ -204,8 +235,8 @@ async fn over_fresh(way: Way<'_>, to: &Destination<'_>, message: Message) -> Res
     let connected_in = Some(began.elapsed());
     let answer = match connection {
         Connection::Http1(connection) => {
-            let asked = over_http1(connection, to, message, way.pool);
-            within(to.first_byte, async { asked.await.map_err(|_| SendFault::Connect) }).await
+            let answer = over_http1(connection, to, &mut message, way.pool).await;
+            answer.map_err(SendFault::from)
         }
         Connection::Http2(sender) => {
             way.pool.share(to.origin, sender.clone());
@@ -236,7 +267,7 @@ fn http2_request(to: &Destination<'_>, message: Message) -> Result<Request<OutBo
 async fn over_http1(
     mut connection: Box<Http1>,
     to: &Destination<'_>,
-    message: Message,
+    message: &mut Message,
     home: &Arc<Pool>,
 ) -> Result<Answer, NoHead> {
     let request = http1::Request {
@@ -244,9 +275,9 @@ async fn over_http1(
         path: &message.path,
         host: to.host,
         headers: &message.headers,
-        body: message.body,
+        body: std::mem::take(&mut message.body),
     };
-    let head = connection.ask(request).await?;
+    let head = connection.ask(request, to.first_byte).await?;
     let mut body = Http1Body {
         connection: Some(connection),
         framing: head.framing,

@@ -8,6 +8,7 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
@@ -19,6 +20,7 @@ use super::answer_head::{AnswerHead, take_head};
 use super::body::OutBody;
 use super::connect::Wire;
 use super::framing::Framing;
+use crate::alarm::{Alarm, Wait};
 
 /// Longer than any provider's head.
 const MOST_HEAD: usize = 64 << 10;
@@ -33,6 +35,8 @@ const MOST_STEP: usize = 256 << 10;
 pub(crate) enum NoHead {
     /// It ended before a byte of an answer came: a kept connection may have been closed while it was idle.
     Unanswered,
+    /// It took too long.
+    Late,
     /// What came is no answer, or only the start of one.
     Broken,
 }
@@ -46,6 +50,8 @@ pub(crate) struct Http1 {
     step: usize,
     /// What of the request is still to be sent; an answer may begin before it has all left.
     sending: Sending,
+    /// For what is waited for from the provider.
+    alarm: Alarm,
 }
 
 impl Http1 {
@@ -55,7 +61,12 @@ impl Http1 {
             unread: BytesMut::new(),
             step: USUAL_STEP,
             sending: Sending::default(),
+            alarm: Alarm::default(),
         }
+    }
+
+    pub(super) const fn alarm(&mut self) -> &mut Alarm {
+        &mut self.alarm
     }
 
     /// True while the provider has neither closed it nor said anything unasked. Costs a system call only if something
@@ -64,13 +75,17 @@ impl Http1 {
         self.unread.is_empty() && self.poll_fill(&mut Context::from_waker(Waker::noop()), 1).is_pending()
     }
 
-    /// Send a request and wait for the head of its answer.
-    pub(crate) async fn ask(&mut self, request: Request<'_>) -> Result<AnswerHead, NoHead> {
+    /// Send a request and wait for the head of its answer, for so long.
+    pub(crate) async fn ask(&mut self, request: Request<'_>, longest: Duration) -> Result<AnswerHead, NoHead> {
         let is_head_request = *request.method == Method::HEAD;
         self.sending = Sending::new(request);
         self.step = USUAL_STEP;
-        let mut interim = 0;
-        poll_fn(|cx| self.poll_head(cx, is_head_request, &mut interim)).await
+        let (mut interim, mut wait) = (0, Wait::of(longest));
+        poll_fn(|cx| match self.poll_head(cx, is_head_request, &mut interim) {
+            Poll::Pending => wait.poll(&mut self.alarm, cx).map(|()| Err(NoHead::Late)),
+            head @ Poll::Ready(_) => head,
+        })
+        .await
     }
 
     fn poll_head(
@@ -196,7 +211,7 @@ impl Request<'_> {
         }
         if body_bytes > 0 || *self.method == Method::POST {
             head.extend_from_slice(b"content-length: ");
-            head.extend_from_slice(body_bytes.to_string().as_bytes());
+            head.extend_from_slice(itoa::Buffer::new().format(body_bytes).as_bytes());
             head.extend_from_slice(b"\r\n");
         }
         head.extend_from_slice(b"\r\n");
@@ -277,7 +292,7 @@ mod tests {
             headers: &headers,
             body: OutBody::whole(body),
         };
-        connection.ask(request).await
+        connection.ask(request, Duration::from_mins(1)).await
     }
 
     async fn whole(connection: &mut Http1, framing: &mut Framing) -> io::Result<Vec<u8>> {

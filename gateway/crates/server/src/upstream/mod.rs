@@ -14,5 +14,5 @@ mod pool;
 
 pub(crate) use body::OutBody;
 pub(crate) use connect::Connector;
-pub(crate) use exchange::{Answer, AnswerBody, BodyFault, Destination, Message, SendFault, Way, send};
+pub(crate) use exchange::{Answer, AnswerBody, BodyFault, Destination, Late, Message, SendFault, Way, send};
 pub(crate) use pool::Pool;

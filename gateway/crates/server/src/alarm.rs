@@ -1,0 +1,163 @@
+//! Timers that are set for wait after wait, and told to the runtime only when they ring too early.
+//!
+//! Nearly every wait is over long before its time. To enter each into the runtime's wheel and take it out again costs
+//! far more than to let one timer stand where it is, and set it anew in the rare case that it rings.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::rt::Timer;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// A timer for one wait at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Alarm {
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Alarm {
+    /// Ready once this moment has come. Until then whoever asks is woken then, and perhaps once before.
+    pub(crate) fn poll_at(&mut self, moment: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(moment)));
+        if sleep.deadline() > moment {
+            sleep.as_mut().reset(moment);
+        }
+        ready!(sleep.as_mut().poll(cx));
+        if sleep.deadline() < moment {
+            // Set for an earlier wait.
+            sleep.as_mut().reset(moment);
+            return sleep.as_mut().poll(cx);
+        }
+        Poll::Ready(())
+    }
+}
+
+/// A wait of so long, which begins when something has to be waited for.
+#[derive(Debug)]
+pub(crate) struct Wait {
+    longest: Duration,
+    until: Option<Instant>,
+}
+
+impl Wait {
+    pub(crate) const fn of(longest: Duration) -> Self {
+        Self { longest, until: None }
+    }
+
+    /// Ready once the wait has been too long.
+    pub(crate) fn poll(&mut self, alarm: &mut Alarm, cx: &mut Context<'_>) -> Poll<()> {
+        let longest = self.longest;
+        // Further off than a clock can say is never.
+        let until = self.until.or_else(|| Instant::now().checked_add(longest));
+        self.until = until;
+        until.map_or(Poll::Pending, |until| alarm.poll_at(until, cx))
+    }
+}
+
+/// The alarm of a caller's connection: for the heads of its requests, which hyper waits for, and for their bodies.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ConnectionTimer {
+    alarm: Arc<Mutex<Alarm>>,
+}
+
+impl ConnectionTimer {
+    pub(crate) fn alarm(&self) -> MutexGuard<'_, Alarm> {
+        self.alarm.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Timer for ConnectionTimer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        self.sleep_until(self.now() + duration)
+    }
+
+    fn sleep_until(&self, deadline: std::time::Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        Box::pin(Until {
+            timer: self.clone(),
+            moment: deadline.into(),
+        })
+    }
+
+    fn now(&self) -> std::time::Instant {
+        Instant::now().into_std()
+    }
+}
+
+/// What hyper holds while it waits.
+#[derive(Debug)]
+struct Until {
+    timer: ConnectionTimer,
+    moment: Instant,
+}
+
+impl Future for Until {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.timer.alarm().poll_at(self.moment, cx)
+    }
+}
+
+impl hyper::rt::Sleep for Until {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+
+    const fn ms(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+
+    /// A wait that ends before its time, as nearly all do.
+    async fn set_in_vain(alarm: &mut Alarm, wait: Duration) {
+        let moment = Instant::now() + wait;
+        poll_fn(|cx| {
+            assert!(alarm.poll_at(moment, cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn whatever_it_was_set_for_before_an_alarm_rings_at_its_moment() {
+        let (mut alarm, an_hour) = (Alarm::default(), 3_600_000);
+        for (before, pause, wait) in [(20, 0, 40), (20, 40, 20), (an_hour, 1, 20), (40, 1, 40)] {
+            set_in_vain(&mut alarm, ms(before)).await;
+            tokio::time::sleep(ms(pause)).await;
+            let began = Instant::now();
+            poll_fn(|cx| alarm.poll_at(began + ms(wait), cx)).await;
+            let after = began.elapsed();
+            assert!(
+                after >= ms(wait) && after < ms(an_hour),
+                "{before} {pause} {wait}: {after:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wait_begins_when_it_is_first_asked_about() {
+        let (mut alarm, mut wait) = (Alarm::default(), Wait::of(ms(30)));
+        tokio::time::sleep(ms(40)).await;
+        let began = Instant::now();
+        poll_fn(|cx| wait.poll(&mut alarm, cx)).await;
+        assert!(began.elapsed() >= ms(30));
+        let mut forever = Wait::of(Duration::MAX);
+        poll_fn(|cx| {
+            assert!(forever.poll(&mut alarm, cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn hyper_waits_as_long_as_it_asked() {
+        let timer = ConnectionTimer::default();
+        let began = Instant::now();
+        drop(timer.sleep(ms(10)));
+        timer.sleep(ms(40)).await;
+        assert!(began.elapsed() >= ms(40));
+    }
+}
