@@ -203,7 +203,9 @@ impl Health {
         self.providers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_all_well(&self) -> bool {
+    /// True while there is nothing bad to be remembered of anybody.
+    #[must_use]
+    pub fn is_all_well(&self) -> bool {
         self.tracked.load(Ordering::Acquire) == 0
     }
 

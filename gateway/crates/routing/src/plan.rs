@@ -428,6 +428,15 @@ impl<'a, 's, S: Surroundings> Sieve<'a, 's, S> {
     /// The keys to ask with, and those that rest: first the one whose cache is warm, then by chance and weight.
     fn keys_of(&self, candidate: &Candidate<'_>) -> (Vec<usize>, Vec<usize>) {
         let weights = self.surroundings.keys(candidate.provider);
+        let readiness = |key: &usize| self.surroundings.readiness(candidate.provider, *key);
+        if let [_] = weights {
+            // Most providers have one.
+            return match readiness(&0) {
+                Readiness::Ready => (vec![0], Vec::new()),
+                Readiness::CoolingDown => (Vec::new(), vec![0]),
+                Readiness::NoCredential => (Vec::new(), Vec::new()),
+            };
+        }
         let mut keys: Vec<usize> = (0..weights.len()).collect();
         if let [_, _, ..] = weights {
             let target = candidate.target;
@@ -449,7 +458,6 @@ impl<'a, 's, S: Surroundings> Sieve<'a, 's, S> {
                     .then(draw(*left).total_cmp(&draw(*right)))
             });
         }
-        let readiness = |key: &usize| self.surroundings.readiness(candidate.provider, *key);
         let ready = keys.iter().copied().filter(|key| readiness(key) == Readiness::Ready);
         let ready: Vec<usize> = ready.collect();
         keys.retain(|key| readiness(key) == Readiness::CoolingDown);

@@ -34,24 +34,51 @@ impl Alarm {
     }
 }
 
-/// A wait of so long, which begins when something has to be waited for.
+/// A wait of so long, which begins when something has to be waited for: what is there already costs no look at a clock.
 #[derive(Debug)]
 pub(crate) struct Wait {
     longest: Duration,
-    until: Option<Instant>,
+    deadline: Option<Instant>,
+    began: Option<Instant>,
 }
 
 impl Wait {
     pub(crate) const fn of(longest: Duration) -> Self {
-        Self { longest, until: None }
+        Self {
+            longest,
+            deadline: None,
+            began: None,
+        }
+    }
+
+    /// The same, over at this moment at the latest.
+    pub(crate) fn by(longest: Duration, deadline: std::time::Instant) -> Self {
+        Self {
+            deadline: Some(deadline.into()),
+            ..Self::of(longest)
+        }
+    }
+
+    /// How long it lasted until now.
+    pub(crate) fn lasted(&self) -> Duration {
+        self.began.map_or(Duration::ZERO, |began| began.elapsed())
+    }
+
+    /// True if its deadline comes before it is too long by itself.
+    pub(crate) fn is_cut_short(&self) -> bool {
+        let end = self.began.and_then(|began| began.checked_add(self.longest));
+        self.deadline
+            .is_some_and(|deadline| end.is_none_or(|end| deadline <= end))
     }
 
     /// Ready once the wait has been too long.
     pub(crate) fn poll(&mut self, alarm: &mut Alarm, cx: &mut Context<'_>) -> Poll<()> {
-        let longest = self.longest;
+        let began = *self.began.get_or_insert_with(Instant::now);
         // Further off than a clock can say is never.
-        let until = self.until.or_else(|| Instant::now().checked_add(longest));
-        self.until = until;
+        let end = began.checked_add(self.longest);
+        let until = self
+            .deadline
+            .map_or(end, |deadline| Some(end.map_or(deadline, |end| end.min(deadline))));
         until.map_or(Poll::Pending, |until| alarm.poll_at(until, cx))
     }
 }
@@ -143,13 +170,32 @@ mod tests {
         tokio::time::sleep(ms(40)).await;
         let began = Instant::now();
         poll_fn(|cx| wait.poll(&mut alarm, cx)).await;
-        assert!(began.elapsed() >= ms(30));
+        assert!(began.elapsed() >= ms(30) && wait.lasted() >= ms(30) && !wait.is_cut_short());
         let mut forever = Wait::of(Duration::MAX);
         poll_fn(|cx| {
             assert!(forever.poll(&mut alarm, cx).is_pending());
             Poll::Ready(())
         })
         .await;
+    }
+
+    #[tokio::test]
+    async fn a_deadline_cuts_a_wait_short() {
+        let (mut alarm, hour) = (Alarm::default(), ms(3_600_000));
+        let now = std::time::Instant::now();
+        for (longest, left, is_cut_short) in [
+            (hour, ms(20), true),
+            (ms(20), hour, false),
+            (Duration::MAX, ms(1), true),
+        ] {
+            let mut wait = Wait::by(longest, now + left);
+            assert_eq!(wait.lasted(), Duration::ZERO);
+            poll_fn(|cx| wait.poll(&mut alarm, cx)).await;
+            assert!(
+                wait.is_cut_short() == is_cut_short && wait.lasted() < hour,
+                "{longest:?}"
+            );
+        }
     }
 
     #[tokio::test]

@@ -65,8 +65,8 @@ pub(crate) async fn reserve(
     let mut room = Room::new(gateway, applicant);
     let mut asks = 0;
     loop {
-        let shares = room.shares(plan);
         let bound = room.bound(&plan.candidates);
+        let shares = room.shares(plan, bound);
         let parts = shares.iter().map(|(share, nanousd)| share.part(*nanousd)).collect();
         let now_s = gateway.now_s();
         gateway
@@ -155,21 +155,24 @@ impl<'a> Room<'a> {
         }
     }
 
-    /// Every budget that the call falls under with these candidates, and what it sets aside there.
-    fn shares(&self, plan: &Plan<'a>) -> Vec<(Share<'a>, u64)> {
-        let total = self.bound(&plan.candidates).total_nanousd;
-        let mut shares: Vec<(Share<'a>, u64)> = self.fixed.iter().map(|share| (share.clone(), total)).collect();
-        let mut seen: Vec<&str> = Vec::new();
-        for candidate in &plan.candidates {
+    /// Every budget that the call falls under with these candidates, of which this is the bound, and what it sets
+    /// aside there.
+    fn shares(&self, plan: &Plan<'a>, bound: CallBound) -> Vec<(Share<'a>, u64)> {
+        let of_all = |share: &Share<'a>| (share.clone(), bound.total_nanousd);
+        let mut shares: Vec<(Share<'a>, u64)> = self.fixed.iter().map(of_all).collect();
+        for (at, candidate) in plan.candidates.iter().enumerate() {
             let provider = candidate.target.provider.as_str();
-            if seen.contains(&provider) {
+            let is_of_it = |other: &&Candidate<'_>| other.target.provider == provider;
+            if plan.candidates.iter().take(at).any(|earlier| is_of_it(&earlier)) {
                 continue;
             }
-            seen.push(provider);
-            let own = plan.candidates.iter().filter(|other| other.target.provider == provider);
+            let of_provider: Vec<Share<'a>> = shares_of_provider(self.applicant.active, provider).collect();
+            if of_provider.is_empty() {
+                continue;
+            }
+            let own = plan.candidates.iter().filter(is_of_it);
             let own_total = own.map(|other| self.bound_of(other).total_nanousd).max().unwrap_or(0);
-            let of_provider = shares_of_provider(self.applicant.active, provider);
-            shares.extend(of_provider.map(|share| (share, own_total)));
+            shares.extend(of_provider.into_iter().map(|share| (share, own_total)));
         }
         shares.retain(|(share, _)| !self.unlimited.contains(&share.scope));
         shares

@@ -10,6 +10,7 @@ use airside_providers::{
 };
 use airside_routing::{Candidate, Course, NextStep, Plan, Skip, Skipped, jittered};
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 
@@ -217,7 +218,7 @@ async fn attempt(
     };
     let began = Instant::now();
     let sent = send(way, &destination, message).await;
-    call.waited_since(began);
+    let now = call.waited_since(began);
     let answer = sent.map_err(|fault| {
         let kind = match fault {
             SendFault::Connect => Kind::Connect,
@@ -225,7 +226,7 @@ async fn attempt(
         };
         Setback::new(Failed::silent(kind), None)
     })?;
-    call.attempt_answers(answer.status, answer.connected_in);
+    call.attempt_answers(answer.status, answer.connected_in, now);
     let mut answer = outgoing.received(answer);
     answer.headers = answer_headers(answer.headers, shown.secret());
     judge(worker, call, active, provider, &lane, answer).await
@@ -240,9 +241,14 @@ async fn shown_by(call: &mut Call, provider: &ActiveProvider, key: usize) -> Res
     {
         attempt.key_id = Some(Arc::clone(&key.id));
     }
-    let began = Instant::now();
-    let shown = key.shown().await;
-    call.waited_since(began);
+    let shown = if let Some(shown) = key.shown().now_or_never() {
+        shown
+    } else {
+        let began = Instant::now();
+        let shown = key.shown().await;
+        call.waited_since(began);
+        shown
+    };
     shown.map_err(|_| none())
 }
 

@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::lane::Lane;
 use super::settle::Call;
+use crate::alarm::Wait;
 use crate::upstream::{AnswerBody, BodyFault, Late};
 
 /// Bytes of an answer that came whole and are copied for counting; more is counted from bytes seen.
@@ -80,16 +81,14 @@ enum Arrival {
     Deadline,
 }
 
-async fn arrival(body: &mut AnswerBody, call: &mut Call, patience: Patience, deadline: Instant) -> Arrival {
-    let began = Instant::now();
-    let left = deadline.saturating_duration_since(began);
-    let chunk = body.chunk_within(patience.idle.min(left)).await;
-    call.waited_since(began);
+async fn arrival(body: &mut AnswerBody, call: &mut Call, mut wait: Wait) -> Arrival {
+    let chunk = body.chunk_within(&mut wait).await;
+    call.waited_for(wait.lasted());
     match chunk {
         Ok(Some(Ok(bytes))) => Arrival::Chunk(bytes),
         Ok(None) => Arrival::End,
         Ok(Some(Err(BodyFault))) => Arrival::Broken,
-        Err(Late) if left <= patience.idle => Arrival::Deadline,
+        Err(Late) if wait.is_cut_short() => Arrival::Deadline,
         Err(Late) => Arrival::Silent,
     }
 }
@@ -106,7 +105,7 @@ pub(crate) async fn hold_events(
     let mut reader = StreamReader::new(family);
     let (mut held, mut seen) = (Vec::new(), 0);
     loop {
-        match arrival(&mut body, call, patience, deadline).await {
+        match arrival(&mut body, call, Wait::by(patience.idle, deadline)).await {
             Arrival::Chunk(chunk) => {
                 seen += chunk.len();
                 let block = splitter.push(chunk).map_err(|_| Failed::silent(Kind::Garbage))?;
@@ -167,11 +166,10 @@ pub(crate) async fn hold_document(
     lane: &Lane,
     patience: Patience,
 ) -> Result<Start, Failed> {
-    // A document's first content is its first byte, so only silence and size end the wait.
-    let deadline = Instant::now() + patience.idle.saturating_mul(1000);
     let (mut held, mut seen) = (Vec::new(), 0);
     loop {
-        match arrival(&mut body, call, patience, deadline).await {
+        // A document's first content is its first byte, so only silence and size end the wait.
+        match arrival(&mut body, call, Wait::of(patience.idle)).await {
             Arrival::Chunk(chunk) => {
                 seen += chunk.len();
                 held.push(chunk);
@@ -195,10 +193,9 @@ pub(crate) async fn hold_document(
     check_document(&whole)?;
     let said = lane.answer(whole.clone(), call);
     let said = said.ok_or(Failed::silent(Kind::Garbage))?;
-    call.first_content();
+    call.content_passed(whole.len() as u64);
     call.usage.read_answer(call.family, &whole);
     call.note_finish(&whole);
-    call.content_passed(whole.len() as u64);
     call.is_answer_whole = true;
     Ok(Start::Whole(said))
 }

@@ -2,14 +2,12 @@
 //! recorded and counted, and nothing is allowed because of them.
 
 use airside_journal::{CallerIdentity, word};
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderValue};
 
 /// Longest text taken over from a header.
 const MOST_HEADER_BYTES: usize = 200;
 /// Longest name or version taken from a product token.
 const MOST_TOKEN_BYTES: usize = 40;
-
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Product tokens of the clients we know, in lower case, and what they are called here. Each stands for all that begin
 /// with it.
@@ -28,19 +26,22 @@ const PRODUCTS: [(&str, &str); 9] = [
 /// One thing that several headers may say: the one of the lowest rank, and that rank.
 type Claim<'a> = Option<(u8, &'a HeaderValue)>;
 
-/// What is claimed, found in one pass: looking up a dozen names would cost four times as much.
-#[derive(Default)]
-struct Claims<'a> {
+/// What is claimed, and a little more that headers say of a call, found in one pass: looking up a dozen names would cost
+/// four times as much.
+#[derive(Debug, Default)]
+pub(crate) struct Claims<'a> {
     session: Claim<'a>,
     subagent: Claim<'a>,
     parent: Claim<'a>,
     user_agent: Claim<'a>,
     originator: Claim<'a>,
+    trace: Claim<'a>,
+    takes_trailers: bool,
     is_claude: bool,
 }
 
 impl<'a> Claims<'a> {
-    fn of(headers: &'a HeaderMap) -> Self {
+    pub(crate) fn of(headers: &'a HeaderMap) -> Self {
         let mut claims = Self::default();
         for (name, value) in headers {
             claims.note(name.as_str(), value);
@@ -64,6 +65,11 @@ impl<'a> Claims<'a> {
             "x-parent-session-id" => (&mut self.parent, 1),
             "user-agent" => (&mut self.user_agent, 0),
             "originator" => (&mut self.originator, 0),
+            "traceparent" => (&mut self.trace, 0),
+            "te" => {
+                self.takes_trailers |= names_trailers(value);
+                return;
+            }
             _ => return,
         };
         // Of a header that is there twice the first counts.
@@ -71,24 +77,48 @@ impl<'a> Claims<'a> {
             *claim = Some((rank, value));
         }
     }
+
+    /// What the harness says of itself. The headers are those of Claude Code, Codex and `OpenCode`.
+    pub(crate) fn identity(&self) -> CallerIdentity {
+        let (harness, harness_version) = program(self).unzip();
+        CallerIdentity {
+            harness,
+            harness_version: harness_version.flatten(),
+            harness_session: text(self.session).map(shortened),
+            subagent: text(self.subagent).map(shortened),
+            parent: text(self.parent).map(shortened),
+            user_agent: text(self.user_agent).map(shortened),
+        }
+    }
+
+    /// The id of the trace that the call belongs to, from its W3C `traceparent`.
+    pub(crate) fn trace_id(&self) -> Option<String> {
+        let id = text(self.trace)?.split('-').nth(1)?;
+        let is_hex = |sign: u8| sign.is_ascii_digit() || (b'a'..=b'f').contains(&sign);
+        let is_valid = id.len() == 32 && id.bytes().all(is_hex) && id.bytes().any(|sign| sign != b'0');
+        is_valid.then(|| word(id))
+    }
+
+    /// True for a caller that takes what is known only at the end of a stream (RFC 9110, 6.5.1 and 10.1.4).
+    pub(crate) const fn takes_trailers(&self) -> bool {
+        self.takes_trailers
+    }
+}
+
+fn names_trailers(codings: &HeaderValue) -> bool {
+    let mut codings = codings.to_str().unwrap_or_default().split(',');
+    codings.any(|coding| {
+        coding
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .eq_ignore_ascii_case("trailers")
+    })
 }
 
 fn text(claim: Claim<'_>) -> Option<&str> {
     claim.and_then(|(_, value)| value.to_str().ok())
-}
-
-/// What the harness says of itself. The headers are those of Claude Code, Codex and `OpenCode`.
-pub(crate) fn identity(headers: &HeaderMap) -> CallerIdentity {
-    let claims = Claims::of(headers);
-    let (harness, harness_version) = program(&claims).unzip();
-    CallerIdentity {
-        harness,
-        harness_version: harness_version.flatten(),
-        harness_session: text(claims.session).map(shortened),
-        subagent: text(claims.subagent).map(shortened),
-        parent: text(claims.parent).map(shortened),
-        user_agent: text(claims.user_agent).map(shortened),
-    }
 }
 
 /// The client and its version, from the first product of its user agent; from `originator` or `x-app` where that is
@@ -130,15 +160,6 @@ fn token(text: &str) -> Option<String> {
     Some(known.map_or(name, |(_, ours)| (*ours).to_owned()))
 }
 
-/// The id of the trace a caller's call belongs to, from its W3C `traceparent`.
-pub(crate) fn trace_id(headers: &HeaderMap) -> Option<String> {
-    let parent = headers.get(TRACEPARENT)?.to_str().ok()?;
-    let id = parent.split('-').nth(1)?;
-    let is_hex = |sign: u8| sign.is_ascii_digit() || (b'a'..=b'f').contains(&sign);
-    let is_valid = id.len() == 32 && id.bytes().all(is_hex) && id.bytes().any(|sign| sign != b'0');
-    is_valid.then(|| word(id))
-}
-
 /// Header text is ASCII here, so any byte is a boundary; `floor_char_boundary` keeps it right regardless.
 pub(crate) fn shortened(text: &str) -> String {
     text.get(..text.floor_char_boundary(MOST_HEADER_BYTES))
@@ -151,12 +172,23 @@ mod tests {
     use super::*;
 
     fn told(pairs: &[(&'static str, &str)]) -> CallerIdentity {
-        let pairs = pairs.iter();
-        identity(
-            &pairs
-                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
-                .collect(),
-        )
+        Claims::of(&map(pairs)).identity()
+    }
+
+    fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn trailers_are_for_those_who_ask() {
+        let asks = |values: &[(&'static str, &str)]| Claims::of(&map(values)).takes_trailers();
+        assert!(asks(&[("te", "trailers")]) && asks(&[("te", "gzip;q=0.5, Trailers")]));
+        assert!(asks(&[("te", "trailers"), ("te", "gzip")]) && asks(&[("te", "gzip"), ("te", "trailers;q=1")]));
+        assert!(!asks(&[("te", "gzip")]) && !asks(&[("te", "")]) && !asks(&[]));
     }
 
     #[test]
@@ -234,13 +266,7 @@ mod tests {
 
     #[test]
     fn only_a_well_formed_trace_is_one() {
-        let of = |text: &str| {
-            trace_id(
-                &[(TRACEPARENT, HeaderValue::from_str(text).unwrap())]
-                    .into_iter()
-                    .collect(),
-            )
-        };
+        let of = |text: &str| Claims::of(&map(&[("traceparent", text)])).trace_id();
         let id = "0af7651916cd43dd8448eb211c80319c";
         assert_eq!(of(&format!("00-{id}-b7ad6b7169203331-01")).as_deref(), Some(id));
         for bad in [

@@ -56,7 +56,7 @@ impl<'a> Outgoing<'a> {
             question,
             lane,
             asked,
-            path: path.parse().map_err(|_| unusable())?,
+            path: Uri::try_from(path).map_err(|_| unusable())?,
             body,
             losses,
         })

@@ -18,6 +18,7 @@ use super::hold::{MOST_COPIED, Start, joined};
 use super::settle::Call;
 use super::stream::{Aborted, AnswerStream};
 use super::told::trailers;
+use crate::alarm::Wait;
 use crate::upstream::{AnswerBody, BodyFault, Late};
 
 /// How long a provider may take to close a stream whose last event it has sent.
@@ -166,9 +167,9 @@ impl Relay {
         } else {
             self.idle
         };
-        let began = Instant::now();
-        let chunk = self.body.chunk_within(patience).await;
-        self.call.waited_since(began);
+        let mut wait = Wait::of(patience);
+        let chunk = self.body.chunk_within(&mut wait).await;
+        self.call.waited_for(wait.lasted());
         match chunk {
             Ok(Some(Ok(chunk))) => self.take(chunk),
             Ok(None) => self.end_of_body(),

@@ -1,5 +1,6 @@
 //! One call of a model, stage by stage.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -62,14 +63,14 @@ pub(crate) async fn serve(worker: &Arc<Worker>, mut arrived: Arrived) -> Respons
     };
     let (gateway, version) = (Arc::clone(&worker.gateway), caller.active.compiled.snapshot.version);
     let headers = &arrived.head.headers;
-    let mut call = Box::new(Call::new(
+    let mut call = Call::new(
         gateway,
         version,
         &caller.principal,
         arrived.address.door,
         headers,
         arrived.at,
-    ));
+    );
     let is_array = wants_array(&arrived.address, arrived.head.uri.query());
     let prepared = prepare(worker, &mut call, &caller, arrived).await;
     let (outcome, refusal) = match prepared {
@@ -209,8 +210,9 @@ async fn admit<'a>(
         return Ok((plan, CallBound::default()));
     }
     let (gateway, active) = (Arc::clone(&call.gateway), &*caller.active);
-    let mut alias = question.fields.model.clone();
-    let asked_us = call.elapsed_us();
+    let mut alias = Cow::Borrowed(question.fields.model.as_str());
+    // It is asked as soon as its route is known.
+    let asked_us = call.record.timings.routed_us;
     for turn in 0..=MOST_DOWNGRADES {
         let session = call.thread.key.clone();
         let applicant = Applicant {
@@ -225,11 +227,12 @@ async fn admit<'a>(
             call.pass = pass(&gateway, applicant, &mut plan, call.door.family())?;
         }
         let reserved = reserve(&gateway, applicant, &mut plan).await;
-        call.record.timings.queue_us = call.elapsed_us().saturating_sub(asked_us);
+        let now_us = call.elapsed_us();
+        call.record.timings.queue_us = now_us.saturating_sub(asked_us);
         let (to, because) = match reserved {
             Ok(admitted) => {
                 let bound = admitted.bound;
-                call.admitted(admitted);
+                call.admitted(admitted, now_us);
                 return Ok((plan, bound));
             }
             Err(NotAdmitted::Refused(refusal)) => return Err(refusal),
@@ -237,7 +240,7 @@ async fn admit<'a>(
         };
         plan = route_of(call, active, &caller.principal, question, &to)?;
         call.downgraded(&to, because);
-        alias = to;
+        alias = Cow::Owned(to);
     }
     let message = "The budgets of this call turn it from one model to the next, and none of them covers it.";
     Err(Refusal::new(402, "budget_exceeded", message))

@@ -19,9 +19,8 @@ use http::header::HeaderMap;
 use serde_json::json;
 
 use super::admit::Admitted;
-use super::identity::{identity, trace_id};
+use super::identity::Claims;
 use super::thread::Thread;
-use super::told::takes_trailers;
 use crate::gateway::Gateway;
 use crate::log::Level;
 use crate::metrics::Alias;
@@ -81,9 +80,10 @@ impl Call {
         door: FrontDoor,
         headers: &HeaderMap,
         started: Instant,
-    ) -> Self {
+    ) -> Box<Self> {
         let now = gateway.clock.now();
         let call_id = gateway.identifiers.new_id("call", now);
+        let claims = Claims::of(headers);
         let trace = gateway
             .spans
             .is_on()
@@ -96,16 +96,16 @@ impl Call {
             agent_version: principal.agent_version,
             deployment_id: principal.deployment_id.clone(),
             key_id: principal.key_id.clone(),
-            caller: identity(headers),
+            caller: claims.identity(),
             trace_id: trace
                 .as_ref()
                 .map(|trace| trace.id.clone())
-                .or_else(|| trace_id(headers)),
+                .or_else(|| claims.trace_id()),
             ..ModelCall::accepted(call_id, now.to_string(), principal.project.clone(), door.name())
         };
         gateway.in_flight.fetch_add(1, Ordering::Relaxed);
         gateway.metrics.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self {
+        Box::new(Self {
             gateway,
             door,
             family: door.family(),
@@ -116,7 +116,7 @@ impl Call {
             alias: Alias::Other,
             trace,
             copy: None,
-            takes_trailers: takes_trailers(headers),
+            takes_trailers: claims.takes_trailers(),
             thread: Thread::default(),
             key: 0,
             budget_warnings: Vec::new(),
@@ -130,23 +130,35 @@ impl Call {
             asked_tier: ServiceTier::Standard,
             waited: Duration::ZERO,
             is_over: false,
-        }
+        })
     }
 
     /// Microseconds since the call was accepted.
     pub(crate) fn elapsed_us(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+        self.us_until(Instant::now())
     }
 
-    /// Microseconds of those in which the gateway was at work itself.
-    pub(crate) fn gateway_us(&self) -> u64 {
+    /// The same, until this moment.
+    fn us_until(&self, moment: Instant) -> u64 {
+        u64::try_from(moment.saturating_duration_since(self.started).as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Microseconds of so many in which the gateway was at work itself.
+    pub(crate) fn gateway_us_of(&self, elapsed_us: u64) -> u64 {
         let waited_us = u64::try_from(self.waited.as_micros()).unwrap_or(u64::MAX);
-        self.elapsed_us().saturating_sub(waited_us)
+        elapsed_us.saturating_sub(waited_us)
+    }
+
+    /// Since this moment the gateway did nothing. Returns the present one.
+    pub(crate) fn waited_since(&mut self, moment: Instant) -> Instant {
+        let now = Instant::now();
+        self.waited_for(now.saturating_duration_since(moment));
+        now
     }
 
     /// Time that went by without the gateway doing anything.
-    pub(crate) fn waited_since(&mut self, moment: Instant) {
-        self.waited += moment.elapsed();
+    pub(crate) fn waited_for(&mut self, time: Duration) {
+        self.waited += time;
     }
 
     /// Enter whether a stream is asked for.
@@ -158,8 +170,8 @@ impl Call {
             .fetch_add(u64::from(is_stream), Ordering::Relaxed);
     }
 
-    /// Enter what was reserved.
-    pub(crate) fn admitted(&mut self, admitted: Admitted) {
+    /// Enter what was reserved, and when.
+    pub(crate) fn admitted(&mut self, admitted: Admitted, now_us: u64) {
         self.record.hold_nanousd = admitted.hold.nanousd();
         self.gateway
             .metrics
@@ -168,7 +180,7 @@ impl Call {
         self.hold = admitted.hold;
         self.fingerprint = admitted.fingerprint;
         self.budget_warnings = admitted.warnings;
-        self.record.timings.admitted_us = self.elapsed_us();
+        self.record.timings.admitted_us = now_us;
     }
 
     /// A budget turned the call to a cheaper alias.
@@ -258,9 +270,9 @@ impl Call {
         }
     }
 
-    /// The head of its answer is there; opening a connection for it took so long, unless one was kept.
-    pub(crate) fn attempt_answers(&mut self, status: u16, connected_in: Option<Duration>) {
-        let now_us = self.elapsed_us();
+    /// The head of its answer came then; opening a connection for it took so long, unless one was kept.
+    pub(crate) fn attempt_answers(&mut self, status: u16, connected_in: Option<Duration>, at: Instant) {
+        let now_us = self.us_until(at);
         if let Some(attempt) = self.record.attempts.last_mut() {
             attempt.status = Some(status);
             attempt.connect_us = connected_in.map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
@@ -295,8 +307,8 @@ impl Call {
             self.record.provider_model = Some(Arc::clone(&attempt.model));
             self.record.timings.connect_us = attempt.connect_us;
             self.record.timings.head_us = attempt.first_byte_us;
-            if !self.record.shadow {
-                let health = &self.gateway.health;
+            let health = &self.gateway.health;
+            if !self.record.shadow && !health.is_all_well() {
                 health.note_success(&attempt.provider, self.key, Instant::now());
             }
         }
@@ -313,8 +325,9 @@ impl Call {
     pub(crate) fn content_passed(&mut self, bytes: u64) {
         if bytes > self.content_bytes {
             self.content_bytes = bytes;
-            self.first_content();
-            self.record.timings.last_content_us = Some(self.elapsed_us());
+            let now_us = self.elapsed_us();
+            self.record.timings.first_byte_us.get_or_insert(now_us);
+            self.record.timings.last_content_us = Some(now_us);
         }
     }
 
@@ -349,7 +362,8 @@ impl Call {
             return;
         }
         self.record.outcome = outcome;
-        let now_us = self.elapsed_us();
+        let now = Instant::now();
+        let now_us = self.us_until(now);
         if let Some(attempt) = self.record.attempts.last_mut()
             && attempt.outcome == AttemptOutcome::Cancelled
         {
@@ -361,9 +375,9 @@ impl Call {
             }
         }
         self.note_end(outcome);
-        self.bill(outcome);
+        self.bill(outcome, now);
         self.record.timings.total_us = now_us;
-        self.record.timings.gateway_us = self.gateway_us();
+        self.record.timings.gateway_us = self.gateway_us_of(now_us);
         self.record.timings.spread_over(self.record.usage.output);
         if let Some(copy) = self.copy.take() {
             let record = &self.record;
@@ -394,7 +408,7 @@ impl Call {
     }
 
     /// Turn the hold into the true cost.
-    fn bill(&mut self, outcome: Outcome) {
+    fn bill(&mut self, outcome: Outcome, now: Instant) {
         let owes = matches!(outcome, Outcome::Completed | Outcome::Cut | Outcome::Cancelled) && self.door.is_billed();
         let price = self.price.take().filter(|_| owes);
         if let Some(price) = price {
@@ -402,7 +416,7 @@ impl Call {
             self.record.usage = usage;
             self.record.usage_source = source;
             self.record.cost_nanousd = self.priced(&price, usage);
-            self.note_answer(usage, &price);
+            self.note_answer(usage, &price, now);
         }
         let hold = std::mem::take(&mut self.hold);
         if hold.nanousd() > 0 && self.record.cost_nanousd > hold.nanousd() {

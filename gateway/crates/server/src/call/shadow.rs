@@ -54,14 +54,14 @@ pub(crate) fn cast(worker: &Arc<Worker>, caller: &Caller, call: &Call, plan: &Pl
     let Some(place) = Place::take(&worker.gateway, limits.max_shadow_calls) else {
         return;
     };
-    let mut copy = Box::new(Call::new(
+    let mut copy = Call::new(
         Arc::clone(&worker.gateway),
         caller.active.compiled.snapshot.version,
         &caller.principal,
         question.door,
         &question.headers,
         Instant::now(),
-    ));
+    );
     let (original, record) = (&call.record, &mut copy.record);
     record.shadow = true;
     record.shadow_of = Some(original.call_id.clone());
@@ -96,7 +96,8 @@ async fn run(worker: &Worker, mut call: Box<Call>, caller: &Caller, question: &Q
     let opened = match reserve(&worker.gateway, applicant, &mut plan).await {
         Ok(admitted) => {
             let bound = admitted.bound;
-            call.admitted(admitted);
+            let now_us = call.elapsed_us();
+            call.admitted(admitted, now_us);
             open(worker, &mut call, &bound, &plan)
         }
         Err(NotAdmitted::Refused(refusal)) => Err(refusal),

@@ -65,11 +65,10 @@ impl Call {
     }
 
     /// Remember for the session's next call where this one was answered, and what it cost to move.
-    pub(crate) fn note_answer(&mut self, usage: TokenUsage, price: &Price) {
+    pub(crate) fn note_answer(&mut self, usage: TokenUsage, price: &Price, now: Instant) {
         let (Some(provider), Some(model)) = (self.record.provider.clone(), self.record.provider_model.clone()) else {
             return;
         };
-        let now = Instant::now();
         if let Some(after) = self.time_to_content() {
             self.gateway.speeds.note_answered(&provider, &model, after, now);
         }

@@ -1,7 +1,7 @@
 //! What a response says of its call, in headers of our own: where it went, why, what was left out and what it cost.
 
 use airside_journal::{AttemptOutcome, ModelCall};
-use http::header::{HeaderMap, HeaderName, HeaderValue, TE, TRAILER};
+use http::header::{HeaderMap, HeaderName, HeaderValue, TRAILER};
 
 use super::settle::Call;
 use crate::reply::tell_id;
@@ -55,27 +55,13 @@ pub(crate) fn tell(headers: &mut HeaderMap, call: &Call) {
     if let (Some(to), Some(because)) = (&record.downgraded_to, &call.downgraded_because) {
         headers.insert(DOWNGRADED, sanitised(&format!("{to}; budget of {because}")));
     }
-    let overhead_us = call.gateway_us();
+    let overhead_us = call.gateway_us_of(call.elapsed_us());
     headers.insert(OVERHEAD, of_digits(&decimal(overhead_us, 3)));
 }
 
 /// Say what a call costs whose answer is there whole.
 pub(crate) fn tell_cost(headers: &mut HeaderMap, nanousd: u64) {
     headers.insert(COST, of_digits(&usd(nanousd)));
-}
-
-/// True for a caller that takes what is known only at the end of a stream (RFC 9110, 6.5.1 and 10.1.4).
-pub(crate) fn takes_trailers(caller: &HeaderMap) -> bool {
-    let values = caller.get_all(TE).iter().filter_map(|value| value.to_str().ok());
-    let mut codings = values.flat_map(|value| value.split(','));
-    codings.any(|coding| {
-        coding
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .eq_ignore_ascii_case("trailers")
-    })
 }
 
 /// Announce that the cost follows the answer.
@@ -93,7 +79,14 @@ pub(crate) fn trailers(record: &ModelCall) -> HeaderMap {
 fn route_of(record: &ModelCall) -> Option<String> {
     let reason = record.route_reason.as_deref();
     match (record.route_step, reason) {
-        (Some(step), Some(reason)) => Some(["step ", itoa::Buffer::new().format(step), ": ", reason].concat()),
+        (Some(step), Some(reason)) => {
+            let mut route = String::with_capacity(reason.len() + 32);
+            route.push_str("step ");
+            route.push_str(itoa::Buffer::new().format(step));
+            route.push_str(": ");
+            route.push_str(reason);
+            Some(route)
+        }
         (None, reason) => reason.map(str::to_owned),
         (Some(step), None) => Some(format!("step {step}")),
     }
@@ -187,12 +180,5 @@ mod tests {
         ] {
             assert_eq!(decimal(number, 3), text);
         }
-    }
-
-    #[test]
-    fn trailers_are_for_those_who_ask() {
-        let asks = |value: &'static str| takes_trailers(&[(TE, HeaderValue::from_static(value))].into_iter().collect());
-        assert!(asks("trailers") && asks("gzip;q=0.5, Trailers"));
-        assert!(!asks("gzip") && !asks("") && !takes_trailers(&HeaderMap::new()));
     }
 }

@@ -123,8 +123,8 @@ impl AnswerBody {
     }
 
     /// The same, if it does not take longer than this.
-    pub(crate) async fn chunk_within(&mut self, longest: Duration) -> Result<Option<Result<Bytes, BodyFault>>, Late> {
-        let (mut wait, mut spare) = (Wait::of(longest), Alarm::default());
+    pub(crate) async fn chunk_within(&mut self, wait: &mut Wait) -> Result<Option<Result<Bytes, BodyFault>>, Late> {
+        let mut spare = Alarm::default();
         poll_fn(|cx| match self.poll_chunk(cx) {
             Poll::Ready(chunk) => Poll::Ready(Ok(chunk)),
             Poll::Pending => wait.poll(self.alarm().unwrap_or(&mut spare), cx).map(|()| Err(Late)),
