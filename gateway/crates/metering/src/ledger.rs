@@ -161,6 +161,12 @@ impl Account {
         self.current && self.window.holds(now_s)
     }
 
+    /// True if it stands as granting this whole limit would leave it.
+    fn is_whole(&self, window: Window, limit_nanousd: u64) -> bool {
+        let is_granted = self.granted == limit_nanousd && self.exhausted && self.expires_at.is_none();
+        self.current && self.window == window && is_granted && self.others_settled == 0
+    }
+
     fn is_expired(&self, now_s: i64) -> bool {
         self.expires_at.is_some_and(|at| at <= now_s)
     }
@@ -211,6 +217,7 @@ impl Ledger {
         if !refusals.is_empty() {
             return Err(refusals);
         }
+        reserved.hold.parts.reserve(parts.len());
         for part in parts {
             reserved.hold.nanousd = reserved.hold.nanousd.max(part.nanousd);
             let Some(entry) = books.get_mut(&part.scope) else {
@@ -326,27 +333,31 @@ impl Ledger {
     pub fn grant_whole(
         &self,
         scope: &Arc<str>,
-        windows: &[(Window, u64)],
+        (window, limit_nanousd): (Window, u64),
         settled: impl Fn(Window) -> u64,
         now_s: i64,
     ) {
         let mut books = self.books();
         if let Some(entry) = books.get_mut(scope) {
+            // As it was for the call before, nearly always.
+            if let [account] = entry.accounts.as_slice()
+                && account.is_whole(window, limit_nanousd)
+            {
+                return;
+            }
             for account in &mut entry.accounts {
                 account.current = false;
             }
         }
-        for (window, limit_nanousd) in windows {
-            let lease = Lease {
-                scope: scope.to_string(),
-                window_start: window.start,
-                window_end: window.end,
-                granted_nanousd: *limit_nanousd,
-                exhausted: true,
-                ..Lease::default()
-            };
-            enter(&mut books, &lease, settled(*window), now_s);
-        }
+        let lease = Lease {
+            scope: scope.to_string(),
+            window_start: window.start,
+            window_end: window.end,
+            granted_nanousd: limit_nanousd,
+            exhausted: true,
+            ..Lease::default()
+        };
+        enter(&mut books, &lease, settled(window), now_s);
         if let Some(entry) = books.get_mut(scope) {
             entry.accounts.retain(|account| account.current || account.held > 0);
         }
@@ -708,5 +719,34 @@ mod tests {
             prop_assert!(total <= cap);
             prop_assert_eq!(ledger.position("agent:a", 0), vec![(cap, total, 0)]);
         }
+    }
+
+    #[test]
+    fn a_whole_limit_is_granted_once_and_follows_the_snapshot_and_the_clock() {
+        let (ledger, scope) = (Ledger::default(), Arc::<str>::from("s"));
+        let window = |start: i64| Window {
+            start,
+            end: Some(start + 10),
+        };
+        let grant = |start: i64, limit: u64| ledger.grant_whole(&scope, (window(start), limit), |_| 5, start);
+        let accounts = || ledger.books().get("s").unwrap().accounts.len();
+        grant(0, 100);
+        let part = Part {
+            scope: Arc::clone(&scope),
+            nanousd: 10,
+            provider: None,
+        };
+        let hold = ledger.reserve(vec![part], 0).unwrap().hold;
+        for limit in [100, 100, 50, 100] {
+            grant(0, limit);
+            assert_eq!(ledger.position("s", 0), [(limit, 5, 10)]);
+        }
+        for _ in 0..2 {
+            grant(10, 100);
+            assert_eq!((ledger.position("s", 10), accounts()), (vec![(100, 5, 0)], 2));
+        }
+        ledger.settle(hold, 1, None);
+        grant(10, 100);
+        assert_eq!((ledger.position("s", 10), accounts()), (vec![(100, 5, 0)], 1));
     }
 }

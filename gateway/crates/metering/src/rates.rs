@@ -67,6 +67,14 @@ pub struct RatePass {
     taken: Vec<Taken>,
 }
 
+impl RatePass {
+    /// True of a call that falls under no limit.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.taken.is_empty()
+    }
+}
+
 #[derive(Debug)]
 struct Taken {
     scope: Arc<str>,
@@ -212,7 +220,7 @@ impl Rates {
         reason = "a pass is settled once: it is gone afterwards"
     )]
     pub fn settle(&self, pass: RatePass, tokens: u64, answered_by: Option<&str>, now_us: u64) {
-        if pass.taken.is_empty() {
+        if pass.is_empty() {
             return;
         }
         let mut counters = self.counters();

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use crate::write::write_text;
+
 /// The pieces of `body` with the value at `model_range` replaced by `model` as a JSON text.
 ///
 /// The pieces around it share the body's memory; every other byte is the caller's own. An empty range means that the
@@ -15,7 +17,9 @@ pub fn replace_model(body: &Bytes, model_range: &Range<usize>, model: &str) -> [
     let value = if start == end {
         Vec::new()
     } else {
-        serde_json::to_vec(model).unwrap_or_default()
+        let mut value = Vec::with_capacity(model.len() + 2);
+        write_text(&mut value, model);
+        value
     };
     [body.slice(..start), Bytes::from(value), body.slice(end..)]
 }

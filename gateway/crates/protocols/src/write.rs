@@ -145,7 +145,8 @@ fn write_object(out: &mut Vec<u8>, write: impl FnOnce(&mut ObjectWriter<'_>)) {
     object.close();
 }
 
-fn write_text(out: &mut Vec<u8>, value: &str) {
+/// Write a JSON text.
+pub(crate) fn write_text(out: &mut Vec<u8>, value: &str) {
     if is_plain(value.as_bytes()) {
         write_plain(out, value);
     } else {

@@ -1,15 +1,16 @@
 //! Which headers pass, in both directions. Both lists are open: what is not named here goes through.
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName};
 
 /// The caller's headers as a provider may see them: without credentials, without what belongs to one connection,
 /// without what the gateway sets itself.
 #[must_use]
 pub fn request_headers(caller: &HeaderMap) -> HeaderMap {
     let named = connection_options(caller);
-    let mut headers = HeaderMap::with_capacity(caller.len() + 4);
+    // What stays here makes room for what is added later.
+    let mut headers = HeaderMap::with_capacity(caller.len() + 1);
     for (name, value) in caller {
-        if !is_withheld_from_provider(name.as_str()) && !named.iter().any(|option| option == name) {
+        if !is_withheld_from_provider(name.as_str()) && !named.contains(name) {
             headers.append(name, value.clone());
         }
     }
@@ -19,26 +20,47 @@ pub fn request_headers(caller: &HeaderMap) -> HeaderMap {
 /// A provider's headers as the caller may see them: without what belongs to one connection, without cookies, without
 /// anything that echoes the credential.
 #[must_use]
-pub fn answer_headers(mut provider: HeaderMap, secret: Option<&str>) -> HeaderMap {
-    let named = connection_options(&provider);
-    let is_withheld = |name: &HeaderName, value: &HeaderValue| {
-        is_withheld_from_caller(name.as_str())
-            || named.contains(name)
-            || secret.is_some_and(|secret| contains(value.as_bytes(), secret.as_bytes()))
-    };
-    if !provider.iter().any(|(name, value)| is_withheld(name, value)) {
-        return provider;
+pub fn answer_headers(mut headers: HeaderMap, secret: Option<&str>) -> HeaderMap {
+    withhold(&mut headers);
+    match secret {
+        Some(secret)
+            if headers
+                .values()
+                .any(|value| contains(value.as_bytes(), secret.as_bytes())) =>
+        {
+            without(secret, headers)
+        }
+        _ => headers,
     }
-    let mut headers = HeaderMap::with_capacity(provider.capacity());
+}
+
+/// Take away what the caller may not see by its name, and what `connection` names.
+fn withhold(headers: &mut HeaderMap) {
+    let withheld = headers.keys().filter(|name| is_withheld_from_caller(name.as_str()));
+    let withheld: Vec<HeaderName> = withheld.cloned().collect();
+    // `connection` is withheld itself.
+    let named = if withheld.contains(&header::CONNECTION) {
+        connection_options(headers)
+    } else {
+        Vec::new()
+    };
+    for name in withheld.iter().chain(&named) {
+        headers.remove(name);
+    }
+}
+
+/// The headers whose values do not hold this.
+fn without(secret: &str, mut headers: HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::with_capacity(headers.capacity());
     let mut last = None;
-    for (name, value) in provider.drain() {
+    for (name, value) in headers.drain() {
         // Of a header that is there several times only the first is named.
         last = name.or(last);
-        if let Some(name) = last.as_ref().filter(|name| !is_withheld(name, &value)) {
-            headers.append(name, value);
+        if let Some(name) = last.as_ref().filter(|_| !contains(value.as_bytes(), secret.as_bytes())) {
+            kept.append(name, value);
         }
     }
-    headers
+    kept
 }
 
 fn contains(text: &[u8], secret: &[u8]) -> bool {
@@ -101,6 +123,8 @@ fn is_withheld_from_caller(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
+    use proptest::prelude::*;
 
     fn map(pairs: &[(&str, &str)]) -> HeaderMap {
         let pairs = pairs.iter().map(|(name, value)| {
@@ -175,6 +199,38 @@ mod tests {
             names(&seen),
             ["anthropic-ratelimit-tokens-remaining", "request-id", "retry-after"]
         );
+    }
+
+    /// The same, each header put where it belongs one by one.
+    fn one_by_one(headers: &HeaderMap, is_withheld: impl Fn(&str, &HeaderValue) -> bool) -> HeaderMap {
+        let named = connection_options(headers);
+        let stays = |(name, value): &(&HeaderName, &HeaderValue)| {
+            !is_withheld(name.as_str(), value) && !named.iter().any(|option| option == *name)
+        };
+        let kept = headers.iter().filter(stays);
+        let mut one_by_one = HeaderMap::new();
+        for (name, value) in kept {
+            one_by_one.append(name, value.clone());
+        }
+        one_by_one
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_withheld_leaves_the_rest_as_it_is(pairs in prop::collection::vec(
+            (
+                prop::sample::select(&["connection", "x-odd", "x-hop", "host", "te", "set-cookie", "x-api-key", "accept", "via", "proxy-x"][..]),
+                prop::sample::select(&["x-hop", "keep-alive, x-odd", "close", "1", "a sk-canary", "host"][..]),
+            ),
+            0..12,
+        )) {
+            let headers = map(&pairs);
+            let theirs = one_by_one(&headers, |name, _| is_withheld_from_provider(name));
+            prop_assert_eq!(request_headers(&headers), theirs);
+            let has_secret = |value: &HeaderValue| contains(value.as_bytes(), b"sk-canary");
+            let ours = one_by_one(&headers, |name, value| is_withheld_from_caller(name) || has_secret(value));
+            prop_assert_eq!(answer_headers(headers, Some("sk-canary")), ours);
+        }
     }
 
     #[test]

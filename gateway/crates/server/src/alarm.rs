@@ -5,7 +5,7 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use hyper::rt::Timer;
@@ -15,15 +15,22 @@ use tokio::time::{Instant, Sleep, sleep_until};
 #[derive(Debug, Default)]
 pub(crate) struct Alarm {
     sleep: Option<Pin<Box<Sleep>>>,
+    /// Whom it wakes.
+    waker: Option<Waker>,
 }
 
 impl Alarm {
     /// Ready once this moment has come. Until then whoever asks is woken then, and perhaps once before.
     pub(crate) fn poll_at(&mut self, moment: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(moment)));
+        let is_for = |waker: &Waker| waker.will_wake(cx.waker());
         if sleep.deadline() > moment {
             sleep.as_mut().reset(moment);
+        } else if !sleep.is_elapsed() && self.waker.as_ref().is_some_and(is_for) {
+            // It stands, and will wake this same task.
+            return Poll::Pending;
         }
+        self.waker = Some(cx.waker().clone());
         ready!(sleep.as_mut().poll(cx));
         if sleep.deadline() < moment {
             // Set for an earlier wait.

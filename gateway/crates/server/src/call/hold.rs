@@ -166,7 +166,7 @@ pub(crate) async fn hold_document(
     lane: &Lane,
     patience: Patience,
 ) -> Result<Start, Failed> {
-    let (mut held, mut seen) = (Vec::new(), 0);
+    let (mut held, mut seen) = (Vec::with_capacity(1), 0);
     loop {
         // A document's first content is its first byte, so only silence and size end the wait.
         match arrival(&mut body, call, Wait::of(patience.idle)).await {

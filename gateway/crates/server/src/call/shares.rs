@@ -98,7 +98,7 @@ pub(crate) fn scopes_of<'a>(principal: &'a Principal, alias: &'a str) -> impl It
 
 /// The budgets that a call is charged to whoever serves it.
 pub(crate) fn shares_of<'a>(active: &'a Active, principal: &'a Principal, alias: &'a str) -> Vec<Share<'a>> {
-    let mut shares = Vec::new();
+    let mut shares = Vec::with_capacity(OF_THE_CALLER.len());
     if !active.compiled.snapshot.budgets.is_empty() {
         for (kind, id) in scopes_of(principal, alias) {
             let budgets = active.compiled.budgets_of(kind, id);

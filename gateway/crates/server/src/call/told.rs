@@ -42,7 +42,14 @@ pub(crate) fn tell(headers: &mut HeaderMap, call: &Call) {
         .attempts
         .iter()
         .filter(|attempt| attempt.outcome != AttemptOutcome::Skipped);
-    headers.insert(ATTEMPTS, HeaderValue::from(asked.count()));
+    headers.insert(
+        ATTEMPTS,
+        match asked.count() {
+            // Nearly always.
+            1 => HeaderValue::from_static("1"),
+            count => HeaderValue::from(count),
+        },
+    );
     if let Some(translation) = &record.translation {
         let dropped: Vec<&str> = translation.losses().collect();
         if !dropped.is_empty() {
@@ -94,7 +101,9 @@ fn route_of(record: &ModelCall) -> Option<String> {
 
 /// A value that is safe in a header whatever it is made of: visible ASCII and spaces, at most `MOST_BYTES`.
 fn sanitised(text: &str) -> HeaderValue {
-    let text = text.trim();
+    let is_sign = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+    let is_trimmed = is_sign(text.as_bytes().first()) && is_sign(text.as_bytes().last());
+    let text = if is_trimmed { text } else { text.trim() };
     // Beyond these a header value may hold nothing but tabs.
     let may_be_safe = text.len() <= MOST_BYTES && memchr::memchr(b'\t', text.as_bytes()).is_none();
     if let (true, Ok(value)) = (may_be_safe, HeaderValue::from_str(text)) {

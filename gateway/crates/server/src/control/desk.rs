@@ -88,7 +88,7 @@ impl Desk {
             let scope = &share.scope;
             ledger.grant_whole(
                 scope,
-                &[(window, limit)],
+                (window, limit),
                 |window| books.settled(ledger, scope, window),
                 now_s,
             );

@@ -41,6 +41,8 @@ impl RateDesk {
 
     /// A call is over.
     pub(crate) fn settle(&self, pass: RatePass, tokens: u64, answered_by: Option<&str>) {
-        self.rates.settle(pass, tokens, answered_by, self.now_us());
+        if !pass.is_empty() {
+            self.rates.settle(pass, tokens, answered_by, self.now_us());
+        }
     }
 }

@@ -29,11 +29,14 @@ pub(crate) struct AnswerHead {
 
 /// Take the head off the front of what was read. `None` while it is not all there.
 pub(crate) fn take_head(unread: &mut BytesMut, is_head_request: bool) -> Result<Option<AnswerHead>, BadHead> {
+    if unread.is_empty() {
+        return Ok(None);
+    }
     let mut room = [const { MaybeUninit::uninit() }; MOST_HEADERS];
     let mut response = Response::new(&mut []);
     let parsed = ParserConfig::default().parse_response_with_uninit_headers(&mut response, unread, &mut room);
-    let length = match parsed {
-        Ok(Status::Complete(length)) => length,
+    let head_bytes = match parsed {
+        Ok(Status::Complete(bytes)) => bytes,
         Ok(Status::Partial) => return Ok(None),
         Err(_) => return Err(BadHead),
     };
@@ -42,17 +45,27 @@ pub(crate) fn take_head(unread: &mut BytesMut, is_head_request: bool) -> Result<
     let base = unread.as_ptr().addr();
     // Where each value lies, so that it can share the memory it was read into.
     let mut fields = Vec::with_capacity(response.headers.len());
+    let (mut is_coded, mut names_options) = (false, false);
     for header in response.headers.iter() {
         let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|_| BadHead)?;
+        is_coded |= name == TRANSFER_ENCODING;
+        names_options |= name == CONNECTION;
         let start = header.value.as_ptr().addr().wrapping_sub(base);
         fields.push((name, start..start.wrapping_add(header.value.len())));
     }
-    let head = unread.split_to(length).freeze();
+    let head = unread.split_to(head_bytes).freeze();
     for (name, place) in fields {
         headers.append(name, value_of(&head, place)?);
     }
-    let framing = framing(status, version, &headers, is_head_request)?;
-    let keeps = framing != Framing::UntilClose && keeps(version, &headers);
+    let is_chunked = is_coded && is_chunked(&headers)?;
+    let framing = framing((status, version), is_chunked, length(&headers)?, is_head_request)?;
+    // What is not there is not looked up.
+    let says_so = if names_options {
+        keeps(version, &headers)
+    } else {
+        version > 0
+    };
+    let keeps = says_so && framing != Framing::UntilClose;
     Ok(Some(AnswerHead {
         status,
         headers,
@@ -72,9 +85,12 @@ fn value_of(head: &Bytes, place: Range<usize>) -> Result<HeaderValue, BadHead> {
     HeaderValue::from_maybe_shared(head.slice(place)).map_err(|_| BadHead)
 }
 
-fn framing(status: u16, version: u8, headers: &HeaderMap, is_head_request: bool) -> Result<Framing, BadHead> {
-    let length = length(headers)?;
-    let is_chunked = is_chunked(headers)?;
+fn framing(
+    (status, version): (u16, u8),
+    is_chunked: bool,
+    length: Option<u64>,
+    is_head_request: bool,
+) -> Result<Framing, BadHead> {
     if is_head_request || status < 200 || status == 204 || status == 304 {
         return Ok(Framing::OVER);
     }
