@@ -133,9 +133,10 @@ fn refusals_are_in_the_dialect_of_the_door() {
         let reply = place.post(path, body);
         assert_eq!(reply.status, status, "{path} {body}");
         let error = reply.json();
-        let said = match path.starts_with("/v1beta") {
-            true => &error["error"]["details"][0]["reason"],
-            false => &error["error"]["code"],
+        let said = if path.starts_with("/v1beta") {
+            &error["error"]["details"][0]["reason"]
+        } else {
+            &error["error"]["code"]
         };
         assert_eq!(*said, code, "{path} {body}");
         assert_eq!(error["type"] == "error", path == "/v1/messages", "{path}");
