@@ -141,7 +141,7 @@ fn gemini_is_refused_in_its_own_dialect() {
     for (path, body, status, reason) in [
         ("/v1beta/models/nope:generateContent", "{}", 404, "unknown_model"),
         ("/v1beta/models/m:generateContent", "[", 400, "malformed_json"),
-        ("/v1beta/models/m:embedContent", "{}", 405, "wrong_method"),
+        ("/v1beta/models/m:embedContent", "{}", 404, "no_such_path"),
         ("/v1beta/nowhere", "{}", 404, "no_such_path"),
     ] {
         let reply = place.post(path, body);
