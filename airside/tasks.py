@@ -7,35 +7,19 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-import structlog
-
-logger = structlog.get_logger()
-
 
 @asynccontextmanager
 async def alongside(*background: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Run coroutines while the block runs, and cancel them when it ends.
 
-    If one of them fails, the block is cancelled and that error is raised, as itself and not in a group. What goes wrong
-    in one that is being cancelled is logged only: a read that is cut off may fail in many ways, and the block is over.
+    If one of them fails, the block is cancelled and that error is raised, as itself and not in a group.
     """
-    is_over = False
-
-    async def kept(coroutine: Coroutine[Any, Any, None]) -> None:
-        try:
-            await coroutine
-        except Exception:
-            if not is_over:
-                raise
-            logger.warning("a task failed while it was being cancelled", exc_info=True)
-
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(kept(coroutine)) for coroutine in background]
+            tasks = [group.create_task(coroutine) for coroutine in background]
             try:
                 yield
             finally:
-                is_over = True
                 for task in tasks:
                     task.cancel()
     except BaseExceptionGroup as failures:
