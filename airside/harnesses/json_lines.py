@@ -6,6 +6,7 @@ import asyncio
 import json
 
 from airside.events import JsonObject
+from airside.pipes import write_whole
 from airside.sandboxes.contract import SandboxProcess
 
 LONGEST_LINE_BYTES = 64 << 20
@@ -86,11 +87,7 @@ class JsonLines:
 
     async def send(self, message: JsonObject) -> None:
         """Write one object. Returns quietly when the program is gone: its death is reported where it is read."""
-        try:
-            self._process.stdin.write(json.dumps(message, ensure_ascii=False).encode() + b"\n")
-            await self._process.stdin.drain()
-        except (BrokenPipeError, ConnectionResetError):
-            return
+        await write_whole(self._process.stdin, json.dumps(message, ensure_ascii=False).encode() + b"\n")
 
     async def receive(self) -> JsonObject | None:
         """The next object it writes; None at the end of its output."""

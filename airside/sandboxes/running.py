@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from airside.errors import TooLarge
+from airside.pipes import write_whole
 from airside.sandboxes.contract import Completed, SandboxTimeout, SandboxUnavailable
 from airside.sandboxes.leftovers import end_marked, kill_marked
 
@@ -187,8 +188,7 @@ async def complete(program: RunningProgram, *, timeout_s: float, stdin: bytes, l
 
 async def _feed(program: RunningProgram, stdin: bytes) -> None:
     # A program may end without reading all it is given; that is its affair, and its exit code tells.
+    await write_whole(program.stdin, stdin)
+    program.stdin.close()
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        program.stdin.write(stdin)
-        await program.stdin.drain()
-        program.stdin.close()
         await program.stdin.wait_closed()
