@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from sqlalchemy import update
@@ -246,13 +247,13 @@ class TurnRun:
     async def _keep(self, sandbox: Sandbox) -> None:
         """Keep the patch, the workspace and the harness's session files. What cannot be kept is said in the log."""
         base_commit = await self._base_commit()
-        for kind, made in (
-            (ArtifactKind.PATCH, make_patch(sandbox, base_commit)),
-            (ArtifactKind.WORKSPACE, pack_workspace(sandbox)),
-            (ArtifactKind.HARNESS_FILES, pack_home(sandbox, self._harness.session_files)),
+        for kind, make in (
+            (ArtifactKind.PATCH, partial(make_patch, sandbox, base_commit)),
+            (ArtifactKind.WORKSPACE, partial(pack_workspace, sandbox)),
+            (ArtifactKind.HARNESS_FILES, partial(pack_home, sandbox, self._harness.session_files)),
         ):
             try:
-                await self._keep_one(kind, await made)
+                await self._keep_one(kind, await make())
             except AirsideError as error:
                 async with self._equipment.database.write() as connection:
                     await self._append(connection, Entry("session.error", error_payload(error.message)))

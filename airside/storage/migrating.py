@@ -16,8 +16,11 @@ from airside.storage.sqlite import configure_connection, revision_of
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def migrate(path: Path) -> None:
-    """Run every migration that the file lacks, in one transaction. Raises `BadInput` for a schema nobody here knows."""
+def migrate(path: Path, revision: str = "head") -> None:
+    """Run every migration that the file lacks up to this one, in one transaction.
+
+    Raises `BadInput` for a schema nobody here knows.
+    """
     current = revision_of(path)
     known = {revision.revision for revision in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
     if current is not None and current not in known:
@@ -33,5 +36,5 @@ def migrate(path: Path) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     engine.dispose()

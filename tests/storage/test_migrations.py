@@ -6,17 +6,12 @@ import json
 import sqlite3
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import create_engine, event
-
 from airside.clock import SystemClock
 from airside.ids import Ids, ProjectId
 from airside.sessions.model_calls import CallFilter, list_calls
 from airside.spending.budgets import Budgets
 from airside.storage.database import Database, prepare_database
-from airside.storage.migrating import MIGRATIONS
-from airside.storage.sqlite import configure_connection
+from airside.storage.migrating import migrate
 
 OLD = json.loads((Path(__file__).parents[1] / "dataplanes/old_records.json").read_text())[0]["record"]
 COLUMNS = (
@@ -25,21 +20,9 @@ COLUMNS = (
 )
 
 
-def schema(file: Path, revision: str) -> None:
-    engine = create_engine(f"sqlite:///{file}")
-    event.listen(engine, "connect", configure_connection)
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-    engine.dispose()
-
-
 async def test_old_records_are_numbered_by_age(tmp_path: Path) -> None:
     file = tmp_path / "control.db"
-    schema(file, "0001")
+    migrate(file, "0001")
     with sqlite3.connect(file) as connection:
         connection.execute("INSERT INTO gateways VALUES ('g', '2026-11-23', '2026-11-23', 3, 1)")
         for sequence, minute in [(1, 30), (2, 10), (3, 20)]:
@@ -56,7 +39,7 @@ async def test_old_records_are_numbered_by_age(tmp_path: Path) -> None:
 
 async def test_a_budget_of_before_keeps_its_window_and_what_was_spent(tmp_path: Path) -> None:
     file = tmp_path / "control.db"
-    schema(file, "0002")
+    migrate(file, "0002")
     moment = "2026-11-23 17:00:00"
     with sqlite3.connect(file) as connection:
         connection.execute(f"INSERT INTO gateways VALUES ('g', '{moment}', '{moment}', 3, 1)")
