@@ -8,9 +8,9 @@ BIN := $(VENV)/bin
 CACHE := .cache
 PYTHON ?= python3
 HARNESSES := codex claude-code opencode
-GATEWAY_SOURCES := $(shell find gateway -path gateway/target -prune -o -type f \( -name '*.rs' -o -name '*.toml' -o -name '*.lock' -o -name '*.pyi' \) -print 2>/dev/null)
+GATEWAY_SOURCES := $(shell find gateway -path gateway/target -prune -o -type f \( -name '*.rs' -o -name '*.toml' -o -name '*.lock' -o -name '*.pyi' -o -name '*.profdata' \) -print 2>/dev/null) gateway/profile/compiler
 
-.PHONY: help setup system harnesses gateway ui demo test faults fuzz check fmt lint types imports rust contracts conformance lock bench bench-peers docs clean
+.PHONY: help setup system harnesses gateway ui demo test faults fuzz check fmt lint types imports rust contracts conformance lock bench bench-peers profile docs clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,7 +25,7 @@ $(CACHE)/python.stamp: requirements-dev.txt pyproject.toml
 	@tools/python-environment $(PYTHON) $(VENV)
 	@mkdir -p $(CACHE) && touch $@
 
-$(CACHE)/gateway.stamp: $(GATEWAY_SOURCES) $(CACHE)/python.stamp
+$(CACHE)/gateway.stamp: $(GATEWAY_SOURCES) $(CACHE)/python.stamp tools/build-gateway
 	@tools/build-gateway $(VENV)
 	@mkdir -p $(CACHE) && touch $@
 
@@ -85,6 +85,10 @@ lock:  ## Lock the Python dependencies anew, by hash and without addresses
 bench: setup  ## Measure the gateway beside nginx, nothing, and the peers that are installed, in one run
 	@cd benches/tools && cargo build --release --quiet
 	@$(BIN)/python benches/run.py $(ARGS)
+
+profile:  ## Make the profile anew that leads the gateway's build; needs llvm-profdata (docs/decisions/0017)
+	@cd benches/tools && cargo build --release --quiet
+	@tools/profile-gateway $(VENV)
 
 bench-peers:  ## Install the gateways that `make bench` measures beside ours, as far as they can be had
 	@tools/install-bench-peers $(CACHE)/bench-peers
