@@ -18,13 +18,16 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from gateway_control_plane import ControlPlane
+from gateway_control_plane import AGENT, ControlPlane
 from gateway_processes import GatewayProcess, LoopbackServer, exchange, until
-from gateway_provider import Provider
+from gateway_provider import COST_NANOUSD, Provider
 
 Start = Callable[..., GatewayProcess]
 BODY = {"model": "m", "max_tokens": 5}
 KEPT_CONNECTIONS = 32
+#: What stands between a program and its clock (Debian: libfaketime); `tools/system-packages` installs it.
+CLOCK_LIBRARY = "faketime/libfaketime.so.1"
+HOUR_S = 3600
 REFUSED = {429, 500, 502, 503, 504, 529}
 GARBAGE = {
     "no HTTP": b"nonsense\r\n\r\n",
@@ -302,3 +305,90 @@ def test_killed_under_load(
     gateway.start()
     until(lambda: len(control.calls("lost")) == len(callers), "lost calls")
     say("kill -9", f"killed with {len(callers)} streams open", "each is recorded as lost, once")
+
+
+class WallClock:
+    """The time of day of one process, moved from outside. What measures durations is left alone, as by a real jump."""
+
+    def __init__(self, place: Path) -> None:
+        library = next(Path("/usr/lib").glob(f"*/{CLOCK_LIBRARY}"), None)
+        if library is None:
+            pytest.skip("the clock can be moved only with libfaketime: apt-get install libfaketime")
+        self.file = place / "clock"
+        self.environment = {
+            "LD_PRELOAD": str(library),
+            "FAKETIME_TIMESTAMP_FILE": str(self.file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+        self.jump(0)
+
+    def jump(self, by_s: int) -> None:
+        """So far from the true time, from now on."""
+        part = self.file.with_suffix(".part")
+        part.write_text(f"{by_s:+d}\n")
+        part.rename(self.file)
+
+
+def spend_all(gateway: GatewayProcess, key: str) -> int:
+    """Calls until the budget refuses one; how many were answered."""
+    for count in range(100):
+        status = gateway.message(key).status
+        if status != 200:
+            assert status == 402
+            return count
+    raise AssertionError("no cap was met")
+
+
+def test_the_clock_jumps(
+    start: Start, control: ControlPlane, provider: Provider, tmp_path: Path, profile: Profile
+) -> None:
+    clock = WallClock(tmp_path)
+    # The bound of one call, and what three cost: the hour is spent after a few.
+    cap = 2_300_000 + 3 * COST_NANOUSD
+    budget = {"budget_id": "b", "scope": "agent", "scope_id": AGENT, "limit_nanousd": cap, "window": "hour"}
+    control.serve_from(provider)
+    file = tmp_path / "snapshot.json"
+    file.write_text(json.dumps(control.snapshot))
+    gateway = start("--snapshot", str(file), environment=clock.environment)
+
+    # A stream that is open goes on, whatever the time of day becomes; so does everything that asks.
+    provider.hold = True
+    body = json.dumps({**BODY, "stream": True}).encode()
+    head = f"POST /v1/messages HTTP/1.1\r\nhost: g\r\nx-api-key: {control.key}\r\ncontent-length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as caller:
+        caller.sendall(head.encode() + body)
+        provider.wait_until_held()
+        answered = 0
+        for by_s in (HOUR_S, -HOUR_S, 30 * 24 * HOUR_S, 0):
+            clock.jump(by_s)
+            statuses = many(gateway, control.key, profile.calls // 4)
+            assert set(statuses) == {200}, f"the clock stands {by_s} s from the truth"
+            answered += len(statuses)
+        provider.release()
+        text = b""
+        while piece := caller.recv(65536):
+            text += piece
+            if b"message_stop" in text:
+                break
+    provider.hold = False
+    records = gateway.records(answered + 1)
+    assert [record["sequence"] for record in records] == list(range(1, answered + 2))
+    assert all(record["outcome"] == "completed" for record in records)
+    lengths_s = [record["timings"]["total_us"] / 1e6 for record in records]
+    assert max(lengths_s) < HOUR_S / 10, "how long a call took is not read off the wall"
+
+    # Each hour has its budget; one that comes again is as spent as it was left.
+    file.write_text(json.dumps({**dict(control.snapshot or {}), "version": 2, "budgets": [budget]}))
+    until(lambda: gateway.readiness()["snapshot_version"] == 2, "the budget")
+    clock.jump(-100 * HOUR_S)
+    first = spend_all(gateway, control.key)
+    clock.jump(-99 * HOUR_S)
+    assert spend_all(gateway, control.key) == first > 0
+    clock.jump(-100 * HOUR_S)
+    assert spend_all(gateway, control.key) == 0
+    say(
+        "clock jumps",
+        f"an hour on, an hour back, a month on, under {answered} calls and a stream; then between spent hours",
+        "no call failed or was cut, durations are true, an hour that comes again is spent",
+    )
