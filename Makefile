@@ -46,7 +46,7 @@ demo: setup  ## A real coding agent repairs a repository on simulated models; se
 test: setup  ## Run every test
 	@tools/test $(BIN)
 
-fuzz:  ## Fuzz what reads strangers' bytes, a minute each; needs cargo-fuzz and a nightly toolchain
+fuzz:  ## Fuzz what reads strangers' bytes, a minute each; needs cargo-fuzz
 	@tools/fuzz $(ARGS)
 
 faults: setup  ## Let everything go wrong around the gateway, scenario by scenario, in the long profile

@@ -24,20 +24,22 @@ def scripted(steps: str) -> str:
 
 @dataclass(frozen=True)
 class Trial:
-    """One client in front of one provider family."""
+    """One client in front of one provider."""
 
     client: Client
-    family: str
+    model: str
+    family: str  # whose words the provider takes
+    provider: str  # its name among the simulated ones
     models: SimulatedModels
     losses: Callable[[], list[str]]  # of the newest call
 
     async def ask(self, steps: str, **fields: Any) -> Said:
         """Ask with a script for the model to follow."""
-        return await self.client.ask(Ask(model=f"on-{self.family}", prompt=scripted(steps), **fields))
+        return await self.client.ask(Ask(model=self.model, prompt=scripted(steps), **fields))
 
     def received(self) -> ReceivedRequest:
         """What the provider got last."""
-        return self.models.requests(self.family)[-1]
+        return self.models.requests(self.provider)[-1]
 
     def outcome(self) -> str:
         """`yes`, and what the newest call lost on its way."""
@@ -81,6 +83,7 @@ async def system_prompt(trial: Trial) -> str:
     received = trial.received().json
     place = {
         "anthropic": received.get("system"),
+        "bedrock-converse": received.get("system"),
         "openai-responses": received.get("instructions") or received.get("input", [{}])[0],
         "openai-chat": received.get("messages", [{}])[0],
         "gemini": received.get("systemInstruction") or received.get("system_instruction"),
@@ -163,19 +166,22 @@ async def structured_output(trial: Trial) -> str:
         "required": ["city", "days"],
         "additionalProperties": False,
     }
-    said = await trial.client.ask(Ask(model=f"on-{trial.family}", prompt="Where, for how long?", schema=schema))
-    answer = json.loads(said.text)
-    assert set(answer) == {"city", "days"}
+    said = await trial.client.ask(Ask(model=trial.model, prompt="Where, for how long?", schema=schema))
     assert said.stop in STOPS
+    if not said.text.startswith("{"):
+        # Not every model that is sold there takes a form: what is not asked for must be named as lost.
+        assert trial.losses()
+        return f"no: plain text, without {', '.join(trial.losses())}"
+    assert set(json.loads(said.text)) == {"city", "days"}
     return trial.outcome()
 
 
 async def output_limit(trial: Trial) -> str:
     said = await trial.ask("- say: cut off\n  stop: max_tokens", max_tokens=50)
     assert said.stop in LENGTH_STOPS
-    limits = {"max_tokens", "max_output_tokens", "max_completion_tokens", "maxOutputTokens"}
+    limits = {"max_tokens", "max_output_tokens", "max_completion_tokens", "maxOutputTokens", "maxTokens"}
     received = trial.received().json
-    settings = {**received, **received.get("generationConfig", {})}
+    settings = {**received, **received.get("generationConfig", {}), **received.get("inferenceConfig", {})}
     assert [settings[name] for name in limits if name in settings] == [50]
     return trial.outcome()
 
@@ -190,7 +196,7 @@ async def usage_with_cache(trial: Trial) -> str:
 
 
 async def refusal(trial: Trial) -> str:
-    trial.models.fault(trial.family, status=400, message="messages: that is too odd", times=1)
+    trial.models.fault(trial.provider, status=400, message="messages: that is too odd", times=1)
     with pytest.raises(Refused, match="that is too odd") as raised:
         await trial.ask("- say: never")
     assert raised.value.status == 400
@@ -198,7 +204,7 @@ async def refusal(trial: Trial) -> str:
 
 
 async def rate_limit(trial: Trial) -> str:
-    trial.models.fault(trial.family, status=429, headers={"retry-after": "30"}, message="slow down", times=1)
+    trial.models.fault(trial.provider, status=429, headers={"retry-after": "30"}, message="slow down", times=1)
     with pytest.raises(Refused) as raised:
         await trial.ask("- say: never")
     assert raised.value.status == 429
@@ -207,14 +213,14 @@ async def rate_limit(trial: Trial) -> str:
 
 async def failure_in_the_stream(trial: Trial) -> str:
     fault = {"when": "after_content", "message": "overloaded now"}
-    trial.models.fault(trial.family, in_stream_error=fault, times=1)
+    trial.models.fault(trial.provider, in_stream_error=fault, times=1)
     with pytest.raises(Refused):
         await trial.ask("- say: half of it\n  pace: {chunk_chars: 4}", stream=True)
     return YES
 
 
 async def cut_stream(trial: Trial) -> str:
-    trial.models.fault(trial.family, cut_after_bytes=900, times=1)
+    trial.models.fault(trial.provider, cut_after_bytes=900, times=1)
     with pytest.raises(Refused):
         await trial.ask("- say: " + "a long story " * 60 + "\n  pace: {chunk_chars: 20}", stream=True)
     return YES
@@ -224,14 +230,14 @@ async def token_count(trial: Trial) -> str:
     """Exact from the provider, or refused: the gateway estimates nothing."""
 
     async def counted() -> bool:
-        return await trial.client.count(f"on-{trial.family}", "How many are these?") > 0
+        return await trial.client.count(trial.model, "How many are these?") > 0
 
     return await _if_served(counted)
 
 
 async def embedding(trial: Trial) -> str:
     async def embedded() -> bool:
-        return len(await trial.client.embed(f"on-{trial.family}", "A text.")) > 1
+        return len(await trial.client.embed(trial.model, "A text.")) > 1
 
     return await _if_served(embedded)
 

@@ -8,9 +8,23 @@ from pathlib import Path
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "conformance.md"
 FAMILIES = ("anthropic", "openai-responses", "openai-chat", "gemini")
+#: Where the same models are sold, as `gateway_clouds` sets them up: the provider there, its name among the simulated
+#: ones, and whose words it takes.
+CLOUDS = {
+    "Bedrock, Claude": ("bedrock", "aws", "anthropic"),
+    "Bedrock, Converse": ("converse", "aws", "bedrock-converse"),
+    "Vertex, Claude": ("vertex-claude", "google", "anthropic"),
+    "Vertex, Gemini": ("vertex-gemini", "google", "gemini"),
+    "Azure, Chat": ("azure", "azure", "openai-chat"),
+    "Azure, Responses": ("azure-v1", "azure", "openai-responses"),
+    "Foundry, Claude": ("foundry", "foundry", "anthropic"),
+    "OpenRouter": ("openrouter", "router", "openai-chat"),
+}
 NOT_RUN = "not run"
 # The command-line agents, with the harness each is here; Gemini CLI is a client only.
 CLIS = {"Claude Code": "claude-code", "Codex": "codex", "OpenCode": "opencode", "Gemini CLI": None}
+#: Behind a client's name, its table of clouds.
+ON_CLOUDS = ", on clouds"
 HARNESS_FEATURE = "repairs a repository with its own tools"
 
 _HEAD = """# Conformance
@@ -25,6 +39,9 @@ they take.
 works, and the named parts of the request or answer have no counterpart at the provider; the answer's
 `x-airside-dropped` header and the journal name them. `no: 404`: refused with that status, since counts and embeddings
 are a provider's own and are not translated. Everything else is the reason why not.
+
+Bedrock, Google Cloud, Azure and OpenRouter sell the same models under addresses, signatures and limits of their own;
+the tables "on clouds" have the same features there, with credentials as a deployment has them.
 """
 
 
@@ -60,9 +77,10 @@ class Matrix:
         """The page. `features`: those of each client, in order."""
         parts = [_HEAD]
         for client in clients:
-            parts += [f"## {client}\n", f"| feature | {' | '.join(FAMILIES)} |", "| --- " * (len(FAMILIES) + 1) + "|"]
+            places: Sequence[str] = tuple(CLOUDS) if client.endswith(ON_CLOUDS) else FAMILIES
+            parts += [f"## {client}\n", f"| feature | {' | '.join(places)} |", "| --- " * (len(places) + 1) + "|"]
             for feature in features[client]:
-                cells = [self.cells.get((client, feature, family), NOT_RUN) for family in FAMILIES]
+                cells = [self.cells.get((client, feature, place), NOT_RUN) for place in places]
                 parts.append(f"| {feature} | {' | '.join(cells)} |")
             parts.append("")
         return "\n".join(parts)

@@ -72,6 +72,15 @@ def test_an_unscripted_prompt_is_answered_by_saying_what_this_is(talk_in_each_di
     assert "`script`" in answer.say
 
 
+def test_a_forced_tool_is_called_whatever_was_asked() -> None:
+    tool = {"name": "answer", "input_schema": SCHEMA}
+    talk = AnthropicTalk(tools=False, tool_choice={"type": "tool", "name": "answer"})
+    talk.fields["tools"] = [tool]
+    talk.user("How is it?")
+    (call,) = talk.ask().calls
+    assert (call.tool.name, call.arguments) == ("answer", {"ok": False, "title": "How is it?"})
+
+
 def test_a_script_that_cannot_be_read_is_answered_with_its_mistake(talk_in_each_dialect: type[Talk]) -> None:
     talk = talk_in_each_dialect()
     talk.user(script("- sya: One."))

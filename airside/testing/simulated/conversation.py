@@ -71,6 +71,7 @@ class Conversation:
     parallel_calls: bool = True
     max_output_tokens: int | None = None
     answer_schema: JsonObject | None = None  # structured output is asked for
+    forced_tool: str = ""  # that must be called, whatever is said
 
     @property
     def user_texts(self) -> list[str]:

@@ -12,9 +12,11 @@ from dataclasses import replace
 
 from airside.testing.simulated.answer import Answer, ToolCall, tokens_of_call
 from airside.testing.simulated.conversation import Conversation
+from airside.testing.simulated.json_reading import as_object
 from airside.testing.simulated.scripts.place import CANNOT, Registered, find_script, next_place
 from airside.testing.simulated.scripts.script import BadScript, Step, Stop
 from airside.testing.simulated.side_calls import side_answer
+from airside.testing.simulated.tools.specimen import specimen
 from airside.testing.simulated.tools.verbs import NoToolFor, Toolbox
 from airside.testing.simulated.usage import first_tokens, tokens_in
 
@@ -72,6 +74,10 @@ def _cannot_call(conversation: Conversation, missing: NoToolFor) -> str:
 
 def _unscripted(conversation: Conversation) -> Answer:
     asked = conversation.user_texts[-1] if conversation.user_texts else "nothing"
+    forced = next((tool for tool in conversation.tools if tool.name == conversation.forced_tool), None)
+    if forced is not None:
+        arguments = as_object(specimen(forced.schema, asked))
+        return Answer(calls=(ToolCall(forced, arguments),), stop=Stop.TOOL_USE)
     sentence = re.split(r"(?<=[.!?])\s|\n", asked, maxsplit=1)[0]
     if len(sentence) > _QUOTED_CHARS:
         sentence = sentence[:_QUOTED_CHARS] + "..."

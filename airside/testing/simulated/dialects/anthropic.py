@@ -87,6 +87,7 @@ class AnthropicMessages:
             parallel_calls=as_object(body.get("tool_choice")).get("disable_parallel_tool_use") is not True,
             max_output_tokens=as_count(body.get("max_tokens")),
             answer_schema=as_object(output.get("schema")) or None,
+            forced_tool=as_text(as_object(body.get("tool_choice")).get("name")),
         )
 
     def count_prompt(self, cache: PromptCache, conversation: Conversation) -> Usage:
