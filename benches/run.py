@@ -11,6 +11,7 @@ loop is bounded: the whole takes less than six minutes.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import json
 import os
@@ -19,6 +20,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import hangups
 import peers
 import report
 import scenes
@@ -56,6 +58,7 @@ PEERS = (
     Case("peers: stream, 8 connections", 8, KB, 4000, stream=True, ways=("direct", "gateway", "litellm", "portkey")),
 )
 STREAMS = "10,000 slow streams"
+HANG_UPS = "callers that hang up"
 
 
 class Bench:
@@ -160,6 +163,19 @@ class Bench:
             print(f"{STREAMS}, {name}: {json.dumps(found[name])}", file=sys.stderr)
         return found
 
+    def measure_hang_ups(self, tries: int = 200) -> Mapping[str, object]:
+        """How long the provider is still asked for nobody."""
+        if not self.wants(HANG_UPS):
+            return {}
+        place = self.place / "hang-ups"
+        place.mkdir()
+
+        def ways(upstream: str) -> Mapping[str, str]:
+            nginx_url, _ = self.stack.enter_context(stand.nginx_server(place, upstream))
+            return {"nginx": nginx_url, "gateway": self.gateway("patient", stand.snapshot(upstream)).url}
+
+        return asyncio.run(hangups.measure(ways, tries))
+
 
 def run(arguments: argparse.Namespace, place: Path) -> Mapping[str, object]:
     """Everything that was asked for."""
@@ -172,6 +188,7 @@ def run(arguments: argparse.Namespace, place: Path) -> Mapping[str, object]:
         bench.measure_change()
         bench.measure_peers()
         bench.measure_crowd()
+        hang_ups = bench.measure_hang_ups()
         streams = bench.measure_streams()
         return {
             "machine": {**started, "load_after": os.getloadavg()[0]},
@@ -180,6 +197,7 @@ def run(arguments: argparse.Namespace, place: Path) -> Mapping[str, object]:
             "gateway_rss_mb": {"idle": bench.idle_mb, "after": after_mb},
             "results": bench.results,
             "streams": streams,
+            "hang_ups": hang_ups,
             "notes": bench.notes,
         }
 
@@ -190,6 +208,8 @@ def shown(outcome: Mapping[str, object]) -> str:
     parts = [report.main_table(results), report.piece_table(results), report.other_table(results)]
     streams: Mapping[str, Mapping[str, object]] = outcome["streams"]  # type: ignore[assignment]
     lines = [f"{STREAMS}, {way}: {json.dumps(found)}" for way, found in streams.items()]
+    hang_ups: Mapping[str, object] = outcome["hang_ups"]  # type: ignore[assignment]
+    lines += [f"{HANG_UPS}, {way}: {json.dumps(found)}" for way, found in hang_ups.items()]
     notes: Sequence[str] = outcome["notes"]  # type: ignore[assignment]
     lines += [*notes, f"gateway RSS: {outcome['gateway_rss_mb']} MB; machine: {json.dumps(outcome['machine'])}"]
     return "\n\n".join(part for part in (*parts, "\n".join(lines)) if part)
