@@ -10,14 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from airside.access.keys import StoredKey
 from airside.api.auth import admin_router
+from airside.api.parties import PartyName
 from airside.api.services import Use
 from airside.errors import BadInput
 from airside.ids import AgentId, KeyId
 
 router = admin_router("/v1/keys", "keys")
-
-
-PartyName = Annotated[str, Field(pattern=r"^[^/\s*]{1,100}$")]
 
 
 class KeyFields(BaseModel):

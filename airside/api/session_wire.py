@@ -52,7 +52,7 @@ class SessionUsage(BaseModel):
 
 
 class SessionResource(BaseModel):
-    """A session. `state`, `stop_reason`, `project_id` and what begins with `harness` are our additions."""
+    """A session. `state`, `stop_reason`, `user`, `team` and what begins with `harness` are our additions."""
 
     type: Literal["session"] = "session"
     id: str
@@ -63,6 +63,8 @@ class SessionResource(BaseModel):
     agent: AgentResource
     environment_id: str
     budget: BudgetLimit | None
+    user: str | None
+    team: str | None
     metadata: Mapping[str, str]
     resources: Sequence[Mapping[str, Any]]
     outcome_evaluations: Sequence[object] = ()
@@ -103,6 +105,8 @@ def _resource(session: Session, agent: Agent, usage: Usage, services: Services) 
         agent=agent_resource(agent),
         environment_id=session.environment_id,
         budget=BudgetLimit(max_list_cost=money(budget)) if budget is not None else None,
+        user=session.user,
+        team=session.team,
         metadata=session.metadata,
         resources=[_repository(session, session.repository)] if session.repository else [],
         stats={

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from airside.agents.agents import Agent
 from airside.api.auth import admin_router
 from airside.api.pages import cut_page, decode_cursor
+from airside.api.parties import PartyName
 from airside.api.services import Services, Use
 from airside.api.session_inputs import UserMessageEvent, accept_inputs
 from airside.api.session_wire import (
@@ -72,6 +73,8 @@ class SessionFields(BaseModel):
     metadata: Annotated[Mapping[str, str], Field(max_length=16)] = Field(default_factory=dict)
     resources: Annotated[Sequence[RepositoryFields], Field(max_length=1)] = ()
     budget: BudgetLimit | None = None
+    user: PartyName | None = Field(default=None, description="Whose budgets and rate limits its calls count against.")
+    team: PartyName | None = Field(default=None, description="The same for a team.")
     initial_events: Annotated[Sequence[UserMessageEvent], Field(max_length=50)] = ()
     vault_ids: Annotated[Sequence[str], Field(max_length=0)] = ()
 
@@ -104,6 +107,8 @@ async def create_session(body: SessionFields, services: Use) -> SessionResource:
             title=body.title,
             metadata=body.metadata,
             budget_nanousd=int(body.budget.max_list_cost.amount) * NANOUSD_PER_CENT if body.budget else None,
+            user=body.user,
+            team=body.team,
         )
         session = await services.sessions.create(connection, new)
         await accept_inputs(connection, services, session.session_id, body.initial_events)

@@ -32,6 +32,8 @@ class RunRequest:
     branch: str | None = None
     title: str | None = None
     budget_cents: int | None = None
+    user: str | None = None
+    team: str | None = None
 
 
 def run(
@@ -43,15 +45,16 @@ def run(
     branch: Annotated[str | None, typer.Option(help="Branch to begin from.")] = None,
     title: Annotated[str | None, typer.Option(help="Title of the session.")] = None,
     budget_usd: Annotated[str | None, typer.Option(help="Hard cap on what the session may spend, in dollars.")] = None,
+    user: Annotated[str | None, typer.Option(help="Whose budgets and rate limits its calls count against.")] = None,
+    team: Annotated[str | None, typer.Option(help="The same for a team.")] = None,
     data: DataDirectoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run AGENT on PROMPT: stream the transcript, wait until it is idle, print the result."""
     with reported(as_json=as_json):
         refuse_emptiness(prompt)
-        request = RunRequest(
-            agent, prompt, _absolute(repository), branch, title, _cents(budget_usd) if budget_usd else None
-        )
+        cap = _cents(budget_usd) if budget_usd else None
+        request = RunRequest(agent, prompt, _absolute(repository), branch, title, cap, user, team)
         with connected(data) as api:
             result = run_session(api, request, quiet=as_json)
     if as_json:
@@ -86,6 +89,7 @@ def _body(request: RunRequest) -> dict[str, Any]:
         if request.branch:
             resource["checkout"] = {"type": "branch", "name": request.branch}
         body["resources"] = [resource]
+    body |= {name: value for name, value in (("user", request.user), ("team", request.team)) if value}
     if request.budget_cents is not None:
         body["budget"] = {"max_list_cost": {"amount": str(request.budget_cents), "currency": "USD"}}
     return body

@@ -42,6 +42,8 @@ class Session:
     metadata: Mapping[str, str]
     repository: Repository | None
     budget_nanousd: int | None
+    user: str | None
+    team: str | None
     state: SessionState
     stop_reason: JsonObject | None
     wanted: Wanted | None
@@ -75,6 +77,9 @@ class NewSession:
     title: str | None = None
     metadata: Mapping[str, str] | None = None
     budget_nanousd: int | None = None
+    #: Whose budgets and rate limits its calls count against, beside the agent's.
+    user: str | None = None
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,8 @@ class Sessions:
                 metadata=dict(new.metadata or {}),
                 resources=_resources(new.repository),
                 budget_nanousd=new.budget_nanousd,
+                user=new.user,
+                team=new.team,
                 state=SessionState.IDLE,
                 event_count=0,
                 head_sha256=GENESIS,

@@ -49,6 +49,8 @@ class SessionTokens:
             agent_id=agent.agent_id,
             agent_name=agent.name,
             agent_version=agent.version,
+            user=session.user,
+            team=session.team,
             project=session.project_id,
             harness=agent.definition.harness,
             models=[agent.definition.model],

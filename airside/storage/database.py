@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from airside.storage.sqlite import configure_connection, explained, revision_of
 
-HEAD_REVISION = "0003"  # the newest file in migrations/versions
+HEAD_REVISION = "0004"  # the newest file in migrations/versions
 
 
 class Watch:

@@ -191,6 +191,8 @@ sessions = Table(
     Column("metadata", JSON, nullable=False),
     Column("resources", JSON, nullable=False),
     Column("budget_nanousd", BigInteger),
+    Column("user", String(100)),
+    Column("team", String(100)),
     Column("state", String(16), nullable=False),
     Column("stop_reason", JSON),
     Column("wanted", String(16)),  # pause, interrupt or stop, until the worker has done it

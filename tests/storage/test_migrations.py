@@ -7,8 +7,9 @@ import sqlite3
 from pathlib import Path
 
 from airside.clock import SystemClock
-from airside.ids import Ids, ProjectId
+from airside.ids import Ids, ProjectId, SessionId
 from airside.sessions.model_calls import CallFilter, list_calls
+from airside.sessions.sessions import Sessions
 from airside.spending.budgets import Budgets
 from airside.storage.database import Database, prepare_database
 from airside.storage.migrating import migrate
@@ -65,3 +66,34 @@ async def test_a_budget_of_before_keeps_its_window_and_what_was_spent(tmp_path: 
         names = connection.execute("SELECT scope FROM budgets ORDER BY id").fetchall()
     assert ledger == [("agent:agent_1/day", 1000), ("project:proj_1", 1000)]
     assert names == [("agent:fixer/day",), ("project",)]
+
+
+async def test_a_session_of_before_works_for_nobody_in_particular(tmp_path: Path) -> None:
+    file = tmp_path / "control.db"
+    migrate(file, "0003")
+    moment = "2026-11-23 17:00:00"
+    session = {
+        "id": "sesn_1",
+        "project_id": "proj_1",
+        "agent_id": "agent_1",
+        "agent_version": 1,
+        "environment_id": "env_1",
+        "metadata": "{}",
+        "resources": "[]",
+        "state": "idle",
+        "event_count": 0,
+        "head_sha256": "0" * 64,
+        "fencing_token": 0,
+        "active_seconds": 0.0,
+        "created_at": moment,
+        "updated_at": moment,
+    }
+    with sqlite3.connect(file) as connection:
+        names, values = ",".join(session), ",".join("?" * len(session))
+        connection.execute(f"INSERT INTO sessions ({names}) VALUES ({values})", tuple(session.values()))
+    prepare_database(file)
+    database = Database(file)
+    async with database.read() as connection:
+        found = await Sessions(SystemClock(), Ids(SystemClock())).get(connection, SessionId("sesn_1"))
+    await database.close()
+    assert (found.user, found.team) == (None, None)

@@ -103,6 +103,22 @@ def test_a_run_that_reaches_its_budget_says_what_next(server: Up) -> None:
     assert (set(as_json.last), as_json.last["stop_reason"]) == (RESULT_KEYS, "budget_reached")
 
 
+def test_a_session_counts_against_its_user_and_team(server: Up) -> None:
+    for scope in ("user:spent", "team:spent"):
+        assert server.airside("budgets", "set", scope, "0.000001").code == 0
+    for option in ("--user", "--team"):
+        stopped = server.airside("run", "scripted", script({"say": "x"}), option, "spent", "--json")
+        assert (stopped.code, stopped.last["stop_reason"]) == (1, "budget_reached")
+        free = server.airside("run", "scripted", script({"say": "x"}), option, "rich", "--json")
+        assert (free.code, free.last["text"]) == (0, "x"), free.out + free.errors
+        shown = server.airside("sessions", "show", str(free.last["session_id"]), "--json").json
+        assert shown[option.removeprefix("--")] == "rich"
+    refused = server.airside("run", "scripted", "x", "--user", "a b", "--json")
+    assert refused.code == 2
+    for scope in ("user:spent", "team:spent"):
+        assert server.airside("budgets", "remove", scope).code == 0
+
+
 def test_a_repository_that_is_not_there_is_bad_usage(server: Up) -> None:
     said = server.airside("run", "scripted", "x", "--repository", str(server.home / "nowhere"))
     assert said.code == 2
