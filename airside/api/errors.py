@@ -95,7 +95,8 @@ def _sentence(error: RequestValidationError | ValidationError) -> str:
         if detail["type"] == "json_invalid" and isinstance(error, RequestValidationError):
             return _no_json(error, detail)
         where = ".".join(str(part) for part in detail["loc"] if part != "body")
-        problems.append(f"{where}: {detail['msg'].removeprefix('Value error, ')}" if where else detail["msg"])
+        message = detail["msg"].removeprefix("Value error, ")
+        problems.append(f"{where}: {message}" if where else message)
     return "; ".join(problems)
 
 

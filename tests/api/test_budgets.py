@@ -60,6 +60,7 @@ async def test_a_budget_that_cannot_be_kept_is_refused(configured, budget: dict,
     answer = await configured.client.post("/v1/budgets", json=budget)
     assert answer.status_code == 400
     assert said in answer.json()["error"]["message"]
+    assert "Value error" not in answer.text
 
 
 async def test_what_a_living_gateway_holds_is_not_written_off(configured) -> None:
