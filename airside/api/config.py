@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from airside.access.projects import DEFAULT_PROJECT, Project
 from airside.api.auth import admin_router
 from airside.api.services import Services, Use
-from airside.config.export import export_file
+from airside.config.export import export_file, left_out
 from airside.config.file import AirsideFile, ParsedFile, check_references, parse_file
 from airside.config.plan import Action, Change, Current, Kind, apply, desired_state, plan, read_current
 from airside.dataplanes.compiler import missing_credentials, unpriced_targets
@@ -58,9 +58,10 @@ class PlanResource(BaseModel):
 
 
 class ExportedConfig(BaseModel):
-    """A project as a file."""
+    """A project as a file, and what a file cannot hold of it."""
 
     source: str
+    warnings: Sequence[str] = ()
 
 
 @router.post("/plan")
@@ -92,7 +93,9 @@ async def export_config(services: Use) -> ExportedConfig:
     """The project as a file that `apply` would leave unchanged."""
     async with services.database.write() as connection:
         project = await services.stores.projects.only(connection)
-        return ExportedConfig(source=export_file(await read_current(connection, services.stores, project)))
+        source = export_file(await read_current(connection, services.stores, project))
+        warnings = await left_out(connection, services.stores, project.project_id)
+    return ExportedConfig(source=source, warnings=warnings)
 
 
 async def _plan(connection: AsyncConnection, services: Services, parsed: ParsedFile) -> tuple[Current, list[Change]]:

@@ -89,8 +89,10 @@ def _given(value: Any) -> Any:
 def export(data: DataDirectoryOption = None, as_json: JsonOption = False) -> None:
     """Print everything that is defined as a configuration file."""
     with reported(as_json=as_json), connected(data) as api:
-        source = api.get("/v1/config")["source"]
+        exported = api.get("/v1/config")
     if as_json:
-        show_json({"source": source})
+        show_json(exported)
     else:
-        print(source, end="")
+        for warning in exported["warnings"]:
+            typer.echo(f"warning: {warning}", err=True)
+        print(exported["source"], end="")

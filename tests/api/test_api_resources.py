@@ -123,6 +123,16 @@ async def test_a_plan_changes_nothing_and_an_apply_what_it_showed(control) -> No
     assert (await control.apply(exported)).json()["changes"] == []
 
 
+async def test_an_export_says_what_a_file_cannot_hold(configured) -> None:
+    agents = (await configured.client.get("/v1/agents")).json()["data"]
+    again = {name: agents[0][name] for name in ("name", "model", "harness")}
+    newer = (await configured.client.post("/v1/agents", json=again)).json()
+    exported = (await configured.client.get("/v1/config")).json()
+    assert exported["warnings"] == [
+        f"agent {agents[0]['id']} is left out: {newer['id']}, which is newer, has the name {again['name']!r} too"
+    ]
+
+
 async def test_credentials_go_to_the_gateway_and_nowhere_else(configured) -> None:
     held = await snapshot(configured)
     south = next(provider for provider in held["providers"] if provider["name"] == "south")
