@@ -86,7 +86,7 @@ bench: setup  ## Measure the gateway beside nginx, nothing, and the peers that a
 	@cd benches/tools && cargo build --release --quiet
 	@$(BIN)/python benches/run.py $(ARGS)
 
-profile:  ## Make the profile anew that leads the gateway's build; needs llvm-profdata (docs/decisions/0017)
+profile: setup  ## Make the profile anew that leads the gateway's build; needs llvm-profdata (docs/decisions/0017)
 	@cd benches/tools && cargo build --release --quiet
 	@tools/profile-gateway $(VENV)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ import yaml
 from airside.cli.failures import reported
 from airside.cli.files import read_file
 from airside.cli.options import DataDirectoryOption, JsonOption
-from airside.cli.output import show, show_json
+from airside.cli.output import plain, show, show_json
 from airside.cli.target import connected
 
 FileArgument = Annotated[Path, typer.Argument(help="The configuration file, such as airside.yaml.")]
@@ -94,5 +95,5 @@ def export(data: DataDirectoryOption = None, as_json: JsonOption = False) -> Non
         show_json(exported)
     else:
         for warning in exported["warnings"]:
-            typer.echo(f"warning: {warning}", err=True)
+            print(f"warning: {plain(warning)}", file=sys.stderr)
         print(exported["source"], end="")
