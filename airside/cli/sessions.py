@@ -77,6 +77,9 @@ def _show(found: dict[str, Any]) -> None:
     show(f"  agent     {agent['name']} v{agent['version']} on {agent['harness']} {found['harness_version'] or ''}")
     for resource in found["resources"]:
         show(f"  works on  {resource['url']}")
+    for party in ("user", "team"):
+        if found[party]:
+            show(f"  {party}      {found[party]}")
     show(
         f"  used      {usage['model_calls']} model call(s), {usage['fallbacks']} fallback(s), "
         f"{dollars(usage['cost_nanousd'])}"

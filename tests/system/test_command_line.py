@@ -113,8 +113,10 @@ def test_a_session_counts_against_its_user_and_team(server: Up) -> None:
         assert (free.code, free.last["text"]) == (0, "x"), free.out + free.errors
         shown = server.airside("sessions", "show", str(free.last["session_id"]), "--json").json
         assert shown[option.removeprefix("--")] == "rich"
+        assert f"{option.removeprefix('--')}      rich" in server.airside("sessions", "show", shown["id"]).out
     refused = server.airside("run", "scripted", "x", "--user", "a b", "--json")
     assert refused.code == 2
+    assert refused.json["error"]["message"].startswith("user: a name has 1 to 100 characters and no blank")
     for scope in ("user:spent", "team:spent"):
         assert server.airside("budgets", "remove", scope).code == 0
 
