@@ -1,7 +1,8 @@
 //! One frame of a segment: length, checksum, kind, open id, sequence, payload.
 //!
-//! All numbers little-endian. The checksum is CRC-32 of everything behind it, so a frame that was torn by a crash, and
-//! the zeros a segment is filled with, are both told from a frame.
+//! All numbers little-endian. The checksum is CRC-32 of everything behind it, begun with the number of the segment's life
+//! (0 in files of the first version), so a frame that was torn by a crash, the zeros a segment is filled with, and what
+//! lay in a file before it was used again are all told from a frame.
 
 use std::cell::Cell;
 
@@ -67,8 +68,8 @@ impl Draft {
         self.bytes.len()
     }
 
-    /// The frame, as it is written.
-    pub(crate) fn complete(&mut self, kind: Kind, open_id: u64, sequence: u64) -> &[u8] {
+    /// The frame, as it is written into this life of a segment.
+    pub(crate) fn complete(&mut self, kind: Kind, open_id: u64, sequence: u64, life: u32) -> &[u8] {
         let length = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
         if let Some(head) = self.bytes.first_chunk_mut::<FRAME_HEAD>() {
             head[..4].copy_from_slice(&length.to_le_bytes());
@@ -79,7 +80,7 @@ impl Draft {
             head[9..17].copy_from_slice(&open_id.to_le_bytes());
             head[17..].copy_from_slice(&sequence.to_le_bytes());
         }
-        let checksum = crc32fast::hash(self.bytes.get(8..).unwrap_or_default());
+        let checksum = checksum(self.bytes.get(8..).unwrap_or_default(), life);
         if let Some(place) = self.bytes.get_mut(4..8) {
             place.copy_from_slice(&checksum.to_le_bytes());
         }
@@ -96,8 +97,8 @@ pub(crate) enum Check {
     Records,
 }
 
-/// The frame at the start of these bytes and its length; `None` where there is no whole, unharmed frame.
-pub(crate) fn decode(bytes: &[u8], check: Check) -> Option<(Frame<'_>, usize)> {
+/// The frame at the start of these bytes and its length; `None` where there is no whole, unharmed frame of this life.
+pub(crate) fn decode(bytes: &[u8], check: Check, life: u32) -> Option<(Frame<'_>, usize)> {
     let length = number::<4>(bytes, 0)?;
     let length = usize::try_from(length).ok()?;
     if !(FRAME_HEAD..=MAX_FRAME).contains(&length) {
@@ -110,7 +111,7 @@ pub(crate) fn decode(bytes: &[u8], check: Check) -> Option<(Frame<'_>, usize)> {
         _ => return None,
     };
     let is_checked = check == Check::All || kind == Kind::Record;
-    if is_checked && u64::from(crc32fast::hash(frame.get(8..)?)) != number::<4>(frame, 4)? {
+    if is_checked && u64::from(checksum(frame.get(8..)?, life)) != number::<4>(frame, 4)? {
         return None;
     }
     let frame = Frame {
@@ -120,6 +121,12 @@ pub(crate) fn decode(bytes: &[u8], check: Check) -> Option<(Frame<'_>, usize)> {
         payload: frame.get(FRAME_HEAD..)?,
     };
     Some((frame, length))
+}
+
+fn checksum(bytes: &[u8], life: u32) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(life);
+    hasher.update(bytes);
+    hasher.finalize()
 }
 
 /// A little-endian number of `N` bytes at this place.
@@ -138,26 +145,27 @@ mod tests {
         #[test]
         fn a_frame_is_read_as_written_and_never_when_harmed(
             payload in prop::collection::vec(any::<u8>(), 0..300), open_id in any::<u64>(), sequence in any::<u64>(),
-            hurt in any::<prop::sample::Index>(), by in 1_u8..,
+            hurt in any::<prop::sample::Index>(), by in 1_u8.., life in any::<u32>(), other in 1_u32..,
         ) {
             let frame = Frame { kind: Kind::Record, open_id, sequence, payload: &payload };
             let (mut draft, ()) = Draft::with(|out| out.extend_from_slice(&payload));
-            let mut bytes = draft.complete(frame.kind, open_id, sequence).to_vec();
+            let mut bytes = draft.complete(frame.kind, open_id, sequence, life).to_vec();
             let length = bytes.len();
             prop_assert_eq!(draft.length(), length);
-            prop_assert_eq!(decode(&bytes, Check::All), Some((frame, length)));
-            prop_assert_eq!(decode(&bytes[..length - 1], Check::All), None);
+            prop_assert_eq!(decode(&bytes, Check::All, life), Some((frame, length)));
+            prop_assert_eq!(decode(&bytes[..length - 1], Check::All, life), None);
+            prop_assert_eq!(decode(&bytes, Check::All, life ^ other), None, "of another life");
             let at = hurt.index(length);
             bytes[at] ^= by;
-            prop_assert!(decode(&bytes, Check::All) != Some((frame, length)));
-            let trusted = decode(&bytes, Check::Records).filter(|(frame, _)| frame.kind == Kind::Record);
+            prop_assert!(decode(&bytes, Check::All, life) != Some((frame, length)));
+            let trusted = decode(&bytes, Check::Records, life).filter(|(frame, _)| frame.kind == Kind::Record);
             prop_assert!(trusted != Some((frame, length)), "a record is always checked");
         }
     }
 
     #[test]
     fn zeros_are_no_frame() {
-        assert_eq!(decode(&[0; 4096], Check::All), None);
-        assert_eq!(decode(&[0; 4096], Check::Records), None);
+        assert_eq!(decode(&[0; 4096], Check::All, 1), None);
+        assert_eq!(decode(&[0; 4096], Check::Records, 1), None);
     }
 }

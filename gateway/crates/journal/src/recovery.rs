@@ -18,8 +18,24 @@ pub(crate) fn charges_of(sequence: u64, payload: &[u8]) -> impl Iterator<Item = 
     stored.into_iter().map(move |charge| CarriedCharge { sequence, charge })
 }
 
-/// The segments in a directory, oldest first.
-pub(crate) fn segment_files(directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+/// The segments in a directory, oldest first, and a number above all of theirs. What holds nothing is removed.
+pub(crate) fn segments_in(directory: &Path) -> io::Result<(Vec<Segment>, u64)> {
+    let (mut found, mut next) = (Vec::new(), 0);
+    for (number, path) in segment_files(directory)? {
+        next = next.max(number + 1);
+        match Segment::reopen(path.clone(), number)? {
+            Some(segment) => {
+                next = next.max(segment.id + 1);
+                found.push(segment);
+            }
+            None => std::fs::remove_file(path)?,
+        }
+    }
+    found.sort_unstable_by_key(|segment| segment.id);
+    Ok((found, next))
+}
+
+fn segment_files(directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
@@ -31,7 +47,6 @@ pub(crate) fn segment_files(directory: &Path) -> io::Result<Vec<(u64, PathBuf)>>
             files.push((id, path));
         }
     }
-    files.sort_unstable();
     Ok(files)
 }
 
@@ -44,17 +59,12 @@ pub(crate) struct Scan {
     pub(crate) first_sequence: u64,
     pub(crate) last_sequence: u64,
     pub(crate) last_open_id: u64,
-    pub(crate) next_segment: u64,
     window: Vec<u8>,
 }
 
 impl Scan {
-    pub(crate) fn file(&mut self, id: u64, path: PathBuf) -> io::Result<()> {
-        self.next_segment = self.next_segment.max(id + 1);
-        let Some(mut segment) = Segment::reopen(path.clone(), id)? else {
-            return std::fs::remove_file(path);
-        };
-        let before = segment.last_sequence;
+    pub(crate) fn segment(&mut self, mut segment: Segment) -> io::Result<()> {
+        let (id, before) = (segment.id, segment.last_sequence);
         let mut last_sequence = before;
         let end = segment.whole().read(&mut self.window, |frame| {
             self.last_open_id = self.last_open_id.max(frame.open_id);

@@ -11,12 +11,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use airside_mapping::Mapping;
 use airside_metering::CarriedCharge;
 
 use crate::batch::{Batch, read_batch};
 use crate::frame::{Draft, Kind, MAX_FRAME};
 use crate::record::ModelCall;
-use crate::recovery::{Scan, charges_of, segment_files};
+use crate::recovery::{Scan, charges_of, segments_in};
 use crate::segment::{Extent, SEGMENT_HEAD, Segment};
 
 /// Prepared ahead, at most, of a spool that fills quickly.
@@ -123,8 +124,11 @@ struct Books {
     /// Set aside for the records of calls under way.
     reserved: u64,
     acknowledged: u64,
-    /// Spares taken into use since they were last prepared.
+    /// Spares taken into use since they were last prepared, and between the two times before.
     taken: u64,
+    taken_before: u64,
+    /// What full segments were written through: to be dropped outside the lock.
+    unmapped: Vec<Mapping>,
     /// Segments before this one are on the device.
     synced: u64,
     /// Up to here all is acknowledged: segment id and offset.
@@ -141,8 +145,9 @@ impl Spool {
     pub fn open(directory: &Path, options: SpoolOptions) -> Result<(Self, Recovered), SpoolFault> {
         std::fs::create_dir_all(directory)?;
         let mut scan = Scan::default();
-        for (id, path) in segment_files(directory)? {
-            scan.file(id, path)?;
+        let (found, next_segment) = segments_in(directory)?;
+        for segment in found {
+            scan.segment(segment)?;
         }
         let first = scan
             .segments
@@ -151,12 +156,14 @@ impl Spool {
         let books = Books {
             next_sequence: scan.last_sequence + 1,
             next_open_id: scan.last_open_id + 1,
-            next_segment: scan.next_segment,
+            next_segment,
             segments: scan.segments,
             spares: VecDeque::new(),
             reserved: 0,
             acknowledged: scan.first_sequence.saturating_sub(1),
             taken: 0,
+            taken_before: 0,
+            unmapped: Vec::new(),
             synced: 0,
             cursor: first,
             handed_out: None,
@@ -267,11 +274,19 @@ impl Spool {
         self.books().handed_out = None;
     }
 
-    /// Everything up to this sequence is stored for good: remove what holds nothing else.
+    /// Everything up to this sequence is stored for good: what holds nothing else is used again, or removed.
     ///
     /// # Errors
     /// When a segment cannot be read or removed.
     pub fn acknowledge(&self, sequence: u64) -> Result<(), SpoolFault> {
+        // To remove a file takes the device milliseconds in which no call could be written down.
+        for segment in self.take_delivered(sequence)? {
+            self.use_again(segment)?;
+        }
+        Ok(())
+    }
+
+    fn take_delivered(&self, sequence: u64) -> Result<Vec<Segment>, SpoolFault> {
         let mut books = self.books();
         let sequence = sequence.min(books.next_sequence - 1);
         if sequence > books.acknowledged {
@@ -287,18 +302,34 @@ impl Spool {
                 }
             }
         }
-        books.remove_delivered()
+        Ok(books.take_delivered())
     }
 
-    /// Keep spare segments ready, so that no call waits for one: half a segment's room, and as much again as was used
-    /// since this was called last. Not needed for correctness.
+    /// Make a spare of a segment that is delivered, if one is wanted soon.
+    fn use_again(&self, segment: Segment) -> Result<(), SpoolFault> {
+        if segment.bytes() == self.options.segment_bytes && self.is_short() {
+            let id = self.next_segment();
+            self.adopt(segment.renew(id)?)?;
+        } else {
+            segment.remove()?;
+        }
+        Ok(())
+    }
+
+    /// Keep spare segments ready, so that no call waits for one: half a segment's room, and as much again as is used
+    /// between two calls of this. Where there is something to acknowledge, that comes first: what is delivered becomes
+    /// a spare for next to nothing. Not needed for correctness.
     ///
     /// # Errors
     /// `SpoolFault` when there is no room for one.
     pub fn prepare(&self) -> Result<(), SpoolFault> {
-        let used = std::mem::take(&mut self.books().taken).min(MOST_SPARES);
-        let ahead = self.options.segment_bytes / 2 + used * self.options.segment_bytes;
-        while self.is_short_of(ahead) {
+        let unmapped = {
+            let mut books = self.books();
+            books.taken_before = std::mem::take(&mut books.taken);
+            std::mem::take(&mut books.unmapped)
+        };
+        drop(unmapped);
+        while self.is_short() {
             if !self.prepare_one()? {
                 break;
             }
@@ -306,29 +337,39 @@ impl Spool {
         Ok(())
     }
 
-    fn is_short_of(&self, ahead: u64) -> bool {
+    /// True if there is less room ahead than is likely to be used soon.
+    fn is_short(&self) -> bool {
         let books = self.books();
+        let likely = books.taken.max(books.taken_before).min(MOST_SPARES);
+        let ahead = self.options.segment_bytes / 2 + likely * self.options.segment_bytes;
         books.room() < books.reserved + ahead
     }
 
     /// Make one spare. False when a call was quicker.
     fn prepare_one(&self) -> Result<bool, SpoolFault> {
-        let id = {
-            let mut books = self.books();
-            self.check_bound(&mut books)?;
-            books.next_segment += 1;
-            books.next_segment - 1
-        };
+        self.check_bound(&mut self.books())?;
+        let id = self.next_segment();
         // Calls go on while it is made; which sequence it begins with is written when it is taken into use.
-        let spare = Segment::create(&self.directory, id, self.options.segment_bytes, 1)?;
+        self.adopt(Segment::create(&self.directory, id, self.options.segment_bytes, 1)?)
+    }
+
+    fn next_segment(&self) -> u64 {
         let mut books = self.books();
-        // Segments are used in the order of their ids: one that was overtaken by a call's own is of no use any more.
-        if books.next_segment != id + 1 || books.bytes() + spare.bytes() > self.options.max_bytes {
-            spare.remove()?;
-            return Ok(false);
+        books.next_segment += 1;
+        books.next_segment - 1
+    }
+
+    /// Put a new spare behind the others. False when a call was quicker: segments are used in the order of their ids, so
+    /// one that was overtaken by a call's own is of no use any more.
+    fn adopt(&self, spare: Segment) -> Result<bool, SpoolFault> {
+        let mut books = self.books();
+        if books.next_segment == spare.id + 1 && books.bytes() + spare.bytes() <= self.options.max_bytes {
+            books.spares.push_back(spare);
+            return Ok(true);
         }
-        books.spares.push_back(spare);
-        Ok(true)
+        drop(books);
+        spare.remove()?;
+        Ok(false)
     }
 
     /// Push everything written so far through to the device.
@@ -385,7 +426,9 @@ impl Spool {
     fn check_bound(&self, books: &mut Books) -> Result<(), SpoolFault> {
         let is_over = |books: &Books| books.bytes() + self.options.segment_bytes > self.options.max_bytes;
         if is_over(books) {
-            books.remove_delivered()?;
+            for segment in books.take_delivered() {
+                segment.remove()?;
+            }
         }
         if is_over(books) { Err(SpoolFault::Full) } else { Ok(()) }
     }
@@ -450,29 +493,27 @@ impl Books {
             let mut spare = self.spares.pop_front().ok_or(SpoolFault::Full)?;
             spare.start(self.next_sequence)?;
             self.taken += 1;
-            if let Some(full) = self.segments.back_mut() {
-                full.is_full();
-            }
+            let full = self.segments.back_mut();
+            self.unmapped.extend(full.and_then(Segment::is_full));
             self.segments.push_back(spare);
         }
         let segment = self.segments.back_mut().ok_or(SpoolFault::Full)?;
-        segment.append(frame.complete(kind, open_id, sequence))?;
+        segment.append(frame, kind, open_id, sequence)?;
         Ok(segment.id)
     }
 
-    /// Remove segments from the oldest on, as long as all in them is acknowledged and every call that began there is
+    /// Take segments out from the oldest on, as long as all in them is acknowledged and every call that began there is
     /// over. The one being written stays.
-    fn remove_delivered(&mut self) -> Result<(), SpoolFault> {
+    fn take_delivered(&mut self) -> Vec<Segment> {
+        let mut delivered = Vec::new();
         while self.segments.len() > 1 {
             let Some(oldest) = self.segments.front() else { break };
             if oldest.unfinished > 0 || oldest.last_sequence > self.acknowledged {
                 break;
             }
-            if let Some(oldest) = self.segments.pop_front() {
-                oldest.remove()?;
-            }
+            delivered.extend(self.segments.pop_front());
         }
-        Ok(())
+        delivered
     }
 }
 

@@ -122,6 +122,36 @@ fn records_come_back_in_order_and_are_removed_when_acknowledged() {
 }
 
 #[test]
+fn a_file_that_was_delivered_is_used_again_and_what_lay_in_it_is_gone() {
+    let place = Place::new();
+    let mut spool = open(&place.0);
+    let mut files = std::collections::BTreeSet::new();
+    for id in 1..=600 {
+        let ticket = spool.begin(&call(id, Outcome::Lost), 500).unwrap();
+        assert_eq!(spool.finish(ticket, &call(id, Outcome::Completed)).unwrap(), id);
+        if id % 7 == 0 {
+            let batch = spool.next_batch(100, 1 << 20).unwrap();
+            assert_eq!(batch.last, id);
+            spool.acknowledge(id).unwrap();
+        }
+        files.extend(std::fs::read_dir(&place.0).unwrap().map(|entry| entry.unwrap().path()));
+        if id % 50 == 3 {
+            // A process that starts now finds what was not acknowledged, and nothing of a file's earlier life.
+            drop(spool);
+            let (again, recovered) = Spool::open(&place.0, SMALL).unwrap();
+            assert_eq!(recovered.lost, 0);
+            assert_eq!(again.state().sequence, id);
+            let sequences: Vec<u64> = delivered(&again).iter().map(|(sequence, ..)| *sequence).collect();
+            assert!(sequences.len() < 60 && sequences.contains(&id), "{sequences:?}");
+            assert!(sequences.is_sorted(), "{sequences:?}");
+            again.acknowledge(id / 7 * 7).unwrap();
+            spool = again;
+        }
+    }
+    assert!(files.len() < 40, "of more than sixty segments: {}", files.len());
+}
+
+#[test]
 fn a_call_without_an_end_becomes_a_lost_one_once() {
     let place = Place::new();
     let spool = open(&place.0);

@@ -3,9 +3,11 @@
 //! Each worker is a thread with a runtime of its own: a connection stays with its worker, and so do the connections to
 //! providers, so that no call crosses threads. New connections go to the worker that has the fewest.
 
+use std::future::poll_fn;
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -22,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::alarm::ConnectionTimer;
+use crate::call::Behind;
 use crate::gateway::{Gateway, Worker};
 use crate::service::answer;
 use crate::socket;
@@ -253,7 +256,9 @@ async fn serve_connection(
         sockets: TaskTracker::new(),
         gently: stopping.gently.clone(),
         timer: ConnectionTimer::default(),
+        behind: Arc::default(),
     });
+    let behind = Arc::clone(&opened.behind);
     let sockets = opened.sockets.clone();
     let mut server = http1::Builder::new();
     server.timer(opened.timer.clone()).header_read_timeout(LONGEST_HEAD);
@@ -263,13 +268,23 @@ async fn serve_connection(
     let mut connection = std::pin::pin!(serving);
     // How a connection ends is known to the calls on it; beyond them it is of no interest.
     tokio::select! {
-        _ = connection.as_mut() => {}
+        () = over(connection.as_mut(), &behind) => {}
         () = stopping.gently.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+            over(connection, &behind).await;
         }
     }
     // A socket that the connection became goes on by itself.
     sockets.close();
     sockets.wait().await;
+}
+
+/// Serve a connection to its end. Each time it has written what it could, the call that this was for is written down.
+async fn over(mut connection: Pin<&mut impl Future>, behind: &Behind) {
+    poll_fn(|cx| {
+        let polled = connection.as_mut().poll(cx);
+        behind.write_down();
+        polled.map(drop)
+    })
+    .await;
 }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use airside_protocols::{Address, Family, FrontDoor};
@@ -25,6 +26,8 @@ use crate::socket;
 const FLUSH_PATH: &str = "/internal/v1/journal/flush";
 const EXPLAIN_PATH: &str = "/internal/v1/routes/explain";
 const LONGEST_FLUSH: Duration = Duration::from_mins(1);
+/// In which a call whose answer is out has its record, as a rule.
+const LONGEST_WRITE: Duration = Duration::from_millis(1);
 
 /// Answer one request.
 pub(crate) async fn answer(
@@ -58,7 +61,8 @@ pub(crate) async fn answer(
                 body,
                 at,
             };
-            called(&worker, arrived).await
+            let response = called(&worker, arrived).await;
+            response.map(|body| body.written_down_by(&connection.behind))
         }
         Some(address) => at_wrong_method(&worker, address.door, &head),
     };
@@ -169,11 +173,20 @@ async fn flush(worker: &Worker, head: &Parts, body: Incoming, id: &str) -> Respo
     let limited = http_body_util::Limited::new(body, 4096).collect().await;
     let text = limited.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let wish = serde_json::from_slice(&text).unwrap_or(Wish { timeout_ms: 5_000 });
-    let sequence = gateway.spool.state().sequence;
     let patience = Duration::from_millis(wish.timeout_ms).min(LONGEST_FLUSH);
+    all_written(gateway, patience).await;
+    let sequence = gateway.spool.state().sequence;
     let acknowledged = gateway.flush.wait_for(sequence, patience).await;
     let answer = json!({"flushed": acknowledged >= sequence, "acknowledged": acknowledged, "sequence": sequence});
     reply::json(200, answer.to_string().into_bytes())
+}
+
+/// Return when every call whose answer is out has its record in the journal.
+async fn all_written(gateway: &Gateway, patience: Duration) {
+    let deadline = Instant::now() + patience;
+    while gateway.unwritten.load(Ordering::Acquire) > 0 && Instant::now() < deadline {
+        tokio::time::sleep(LONGEST_WRITE).await;
+    }
 }
 
 /// Only the control plane asks something of the gateway.

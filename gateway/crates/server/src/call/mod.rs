@@ -5,6 +5,7 @@
 mod admit;
 mod array;
 mod ask;
+mod behind;
 mod finish;
 mod foreign;
 mod hold;
@@ -22,6 +23,7 @@ mod stream;
 mod thread;
 mod told;
 
+pub(crate) use behind::Behind;
 pub(crate) use identity::shortened;
 pub(crate) use serve::{Arrived, serve};
 pub(crate) use shares::{Cap, Share, scope_name};

@@ -68,7 +68,17 @@ pub(crate) struct Call {
     /// The service tier that was asked for, until the answer says another.
     pub(crate) asked_tier: ServiceTier,
     waited: Duration,
-    is_over: bool,
+    progress: Progress,
+}
+
+/// How far a call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    UnderWay,
+    /// What was held for it is paid or given back.
+    Settled,
+    /// It has its record.
+    Written,
 }
 
 impl Call {
@@ -129,7 +139,7 @@ impl Call {
             price: None,
             asked_tier: ServiceTier::Standard,
             waited: Duration::ZERO,
-            is_over: false,
+            progress: Progress::UnderWay,
         })
     }
 
@@ -339,10 +349,11 @@ impl Call {
         }
     }
 
-    /// The whole answer was handed to the caller, or the verdict of a provider.
-    pub(crate) fn end_answered(mut self: Box<Self>) {
+    /// The whole answer is handed to the caller, or the verdict of a provider. What is left is to write it down, which
+    /// happens at the latest when the call is dropped.
+    pub(crate) fn settle_answered(&mut self) {
         let is_success = (200..300).contains(&self.record.status);
-        self.end(if is_success {
+        self.settle(if is_success {
             Outcome::Completed
         } else {
             Outcome::Failed
@@ -356,11 +367,19 @@ impl Call {
         self.end(outcome);
     }
 
-    /// Settle, record, log and count. Does nothing the second time.
+    /// Settle and write down. Does nothing the second time.
     pub(crate) fn end(&mut self, outcome: Outcome) {
-        if std::mem::replace(&mut self.is_over, true) {
+        self.settle(outcome);
+        self.write_down();
+    }
+
+    /// Turn what was held for it into what it cost, give its places back, and count it.
+    fn settle(&mut self, outcome: Outcome) {
+        if self.progress != Progress::UnderWay {
             return;
         }
+        self.progress = Progress::Settled;
+        self.gateway.unwritten.fetch_add(1, Ordering::AcqRel);
         self.record.outcome = outcome;
         let now = Instant::now();
         let now_us = self.us_until(now);
@@ -379,6 +398,21 @@ impl Call {
         self.record.timings.total_us = now_us;
         self.record.timings.gateway_us = self.gateway_us_of(now_us);
         self.record.timings.spread_over(self.record.usage.output);
+        let metrics = &self.gateway.metrics;
+        metrics.count(self.door, &self.record, self.alias);
+        metrics.in_flight.fetch_sub(1, Ordering::Relaxed);
+        metrics
+            .streams_in_flight
+            .fetch_sub(u64::from(self.record.stream), Ordering::Relaxed);
+        self.gateway.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Put it into the journal, the log, and wherever else calls are kept.
+    fn write_down(&mut self) {
+        if self.progress != Progress::Settled {
+            return;
+        }
+        self.progress = Progress::Written;
         if let Some(copy) = self.copy.take() {
             let record = &self.record;
             let become_of_them = self
@@ -388,16 +422,10 @@ impl Call {
             self.record.bodies = Some(become_of_them);
         }
         self.write_record();
+        self.gateway.unwritten.fetch_sub(1, Ordering::AcqRel);
         if let Some(trace) = self.trace.take() {
             self.gateway.spans.take(&self.record, trace, self.family.name());
         }
-        let metrics = &self.gateway.metrics;
-        metrics.count(self.door, &self.record, self.alias);
-        metrics.in_flight.fetch_sub(1, Ordering::Relaxed);
-        metrics
-            .streams_in_flight
-            .fetch_sub(u64::from(self.record.stream), Ordering::Relaxed);
-        self.gateway.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.log();
     }
 

@@ -119,9 +119,9 @@ pub(crate) async fn deliver(gateway: Arc<Gateway>, client: Arc<ControlClient>, s
     let mut backoff = Backoff::new(Duration::from_secs(5));
     let mut upkeep = Upkeep::new(gateway.now_s());
     let mut length = PAUSE;
+    upkeep.run(&gateway).await;
     while !stop.is_cancelled() {
         pause(&gateway, length, &stop).await;
-        upkeep.run(&gateway).await;
         length = match send_all(&gateway, &client).await {
             Ok(()) => {
                 backoff.reset();
@@ -133,6 +133,7 @@ pub(crate) async fn deliver(gateway: Arc<Gateway>, client: Arc<ControlClient>, s
                 backoff.wait(u32::try_from(gateway.clock.now().micros.rem_euclid(1000)).unwrap_or(0))
             }
         };
+        upkeep.run(&gateway).await;
     }
     // What could not be sent now is sent after the next start.
     let _ = send_all(&gateway, &client).await;
@@ -200,8 +201,8 @@ pub(super) async fn send_batch(
 pub(crate) async fn keep_locally(gateway: Arc<Gateway>, books: Arc<LocalBooks>, stop: CancellationToken) {
     let mut upkeep = Upkeep::new(gateway.now_s());
     loop {
-        pause(&gateway, LOCAL_PAUSE, &stop).await;
         upkeep.run(&gateway).await;
+        pause(&gateway, LOCAL_PAUSE, &stop).await;
         let theirs = (Arc::clone(&gateway), Arc::clone(&books));
         let taken = in_background(move || take_over_all(&theirs.0, &theirs.1)).await;
         if let Ok(Err(detail)) = taken {

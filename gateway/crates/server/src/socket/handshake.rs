@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use super::session::{Session, hold};
 use crate::alarm::ConnectionTimer;
 use crate::authenticate::authenticate;
-use crate::call::AnswerStream;
+use crate::call::{AnswerStream, Behind};
 use crate::gateway::Worker;
 use crate::reply::Refusal;
 
@@ -43,6 +43,8 @@ pub(crate) struct Connection {
     pub(crate) gently: CancellationToken,
     /// For what is waited for from its other end.
     pub(crate) timer: ConnectionTimer,
+    /// The call whose answer is being written.
+    pub(crate) behind: Arc<Behind>,
 }
 
 /// Make a socket of this request, if its caller may have one.
