@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use crate::alarm::ConnectionTimer;
 use crate::call::Behind;
 use crate::gateway::{Gateway, Worker};
+use crate::seat::Seat;
 use crate::service::answer;
 use crate::socket;
 use crate::stalled::Stalled;
@@ -88,7 +89,8 @@ impl Workers {
                 .build()?;
             let name = format!("airside-worker-{number}");
             let thread = std::thread::Builder::new().name(name).spawn(move || {
-                runtime.block_on(work(gateway, receiver, connections, stopping));
+                let seat = Seat::of(number, count);
+                runtime.block_on(work(gateway, seat, receiver, connections, stopping));
             })?;
             threads.push(thread);
         }
@@ -187,6 +189,7 @@ pub(crate) fn bind_unix(path: &Path) -> io::Result<UnixListener> {
 
 async fn work(
     gateway: Arc<Gateway>,
+    seat: Seat,
     mut accepted: mpsc::UnboundedReceiver<Accepted>,
     connections: Arc<AtomicUsize>,
     stopping: Stopping,
@@ -196,6 +199,7 @@ async fn work(
         gateway,
         pool: Arc::new(Pool::default()),
         tasks: TaskTracker::new(),
+        seat,
     });
     let mut reap = tokio::time::interval(REAP_EVERY);
     loop {
@@ -203,6 +207,7 @@ async fn work(
             () = stopping.gently.cancelled() => break,
             _ = reap.tick() => {
                 worker.pool.reap();
+                worker.seat.look();
                 continue;
             }
             next = accepted.recv() => next,
@@ -258,7 +263,7 @@ async fn serve_connection(
         timer: ConnectionTimer::default(),
         behind: Arc::default(),
     });
-    let behind = Arc::clone(&opened.behind);
+    let (behind, theirs) = (Arc::clone(&opened.behind), Arc::clone(&worker));
     let sockets = opened.sockets.clone();
     let mut server = http1::Builder::new();
     server.timer(opened.timer.clone()).header_read_timeout(LONGEST_HEAD);
@@ -268,10 +273,10 @@ async fn serve_connection(
     let mut connection = std::pin::pin!(serving);
     // How a connection ends is known to the calls on it; beyond them it is of no interest.
     tokio::select! {
-        () = over(connection.as_mut(), &behind) => {}
+        () = over(connection.as_mut(), &behind, &theirs.seat) => {}
         () = stopping.gently.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            over(connection, &behind).await;
+            over(connection, &behind, &theirs.seat).await;
         }
     }
     // A socket that the connection became goes on by itself.
@@ -280,10 +285,11 @@ async fn serve_connection(
 }
 
 /// Serve a connection to its end. Each time it has written what it could, the call that this was for is written down.
-async fn over(mut connection: Pin<&mut impl Future>, behind: &Behind) {
+async fn over(mut connection: Pin<&mut impl Future>, behind: &Behind, seat: &Seat) {
     poll_fn(|cx| {
         let polled = connection.as_mut().poll(cx);
         behind.write_down();
+        seat.turn();
         polled.map(drop)
     })
     .await;

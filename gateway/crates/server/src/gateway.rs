@@ -21,6 +21,7 @@ use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::options::JoinToken;
 use crate::recorder::Recorder;
+use crate::seat::Seat;
 use crate::spans::Spans;
 use crate::upstream::{Connector, Pool};
 
@@ -183,4 +184,5 @@ pub(crate) struct Worker {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) tasks: TaskTracker,
+    pub(crate) seat: Seat,
 }

@@ -28,6 +28,7 @@ mod place;
 mod recorder;
 mod reply;
 mod run;
+mod seat;
 mod service;
 mod setup;
 mod socket;
