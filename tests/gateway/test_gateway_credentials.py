@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from asyncio import to_thread
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -10,6 +11,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from gateway_control_plane import price
@@ -17,7 +19,8 @@ from gateway_processes import Answer, GatewayProcess, LoopbackServer, until
 
 from airside.clock import SystemClock
 from airside.testing.simulated import SimulatedModels
-from airside.testing.simulated.dialects.aws_signing import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from airside.testing.simulated.dialects.aws_signing import ACCESS_KEY_ID, SECRET_ACCESS_KEY, check_signature
+from airside.testing.simulated.dialects.contract import Account, Asked
 
 KEY = json.loads((Path(__file__).parents[2] / "contracts" / "vectors" / "keys.json").read_text())["keys"][0]
 LATER = "2999-01-01T00:00:00Z"
@@ -26,6 +29,7 @@ STS = (
     f"<R><Credentials><AccessKeyId>{ACCESS_KEY_ID}</AccessKeyId><SecretAccessKey>{SECRET_ACCESS_KEY}</SecretAccessKey>"
     f"<SessionToken>session</SessionToken><Expiration>{LATER}</Expiration></Credentials></R>"
 )
+SIGN_ON = {"accessKeyId": ACCESS_KEY_ID, "secretAccessKey": SECRET_ACCESS_KEY, "sessionToken": "session"}
 TOKEN = json.dumps({"access_token": "token-of-the-machine", "expires_in": 3600})
 
 # What each path of the metadata services answers, and the header it demands.
@@ -39,6 +43,11 @@ SERVED: Mapping[tuple[str, str], tuple[str, str, str]] = {
         json.dumps(AWS_KEYS),
     ),
     ("POST", "/"): ("content-type", "application/x-www-form-urlencoded", STS),
+    ("GET", "/federation/credentials"): (
+        "x-amz-sso_bearer_token",
+        "login",
+        json.dumps({"roleCredentials": {**SIGN_ON, "expiration": 32_472_144_000_000}}),
+    ),
     ("GET", "/computeMetadata/v1/instance/service-accounts/default/token"): ("metadata-flavor", "Google", TOKEN),
     ("POST", "/google-token"): ("content-type", "application/x-www-form-urlencoded", TOKEN),
     ("POST", "/tenant/oauth2/v2.0/token"): ("content-type", "application/x-www-form-urlencoded", TOKEN),
@@ -50,9 +59,18 @@ class _Metadata(BaseHTTPRequestHandler):
     """The metadata and token services of all clouds."""
 
     def _answer(self) -> None:
-        self.rfile.read(int(self.headers.get("content-length", 0)))
-        found = SERVED.get((self.command, self.path.partition("?")[0]))
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        path, _, query = self.path.partition("?")
+        found = SERVED.get((self.command, path))
         is_allowed = found is not None and self.headers.get(found[0]) == found[1]
+        if path == "/federation/credentials":
+            is_allowed &= parse_qs(query) == {"account_id": ["123"], "role_name": ["dev"]}
+        asked = parse_qs(body.decode())
+        if asked.get("Action") == ["AssumeRole"]:
+            is_allowed &= asked["RoleArn"] == ["arn:aws:iam::1:role/r"] and asked["ExternalId"] == ["e x"]
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            # Raises, and so breaks off, where the signature is wrong.
+            check_signature(Asked("POST", path, query, headers, body), Account(SystemClock().now()), "sts")
         body = found[2].encode() if found and is_allowed else b""
         self.send_response(200 if is_allowed else 401)
         self.send_header("content-length", str(len(body)))
@@ -116,12 +134,43 @@ def aws_place(name: str, metadata: str, folder: Path) -> dict[str, str]:
     (folder / "plain").write_text(
         f"[default]\naws_access_key_id = {ACCESS_KEY_ID}\naws_secret_access_key = {SECRET_ACCESS_KEY}\n"
     )
+    role = "role_arn = arn:aws:iam::1:role/r\nexternal_id = e x\nregion = eu-west-1\nsource_profile = base\n"
+    plain = (folder / "plain").read_text().replace("default", "base")
+    (folder / "role").write_text(f"[profile dev]\n{role}{plain}")
+    session = "sso_session = corp\nsso_account_id = 123\nsso_role_name = dev\n"
+    corp = "[sso-session corp]\nsso_region = eu-west-1\nsso_start_url = https://corp.example\n"
+    (folder / "login").write_text(f"[profile dev]\n{session}{corp}")
+    (folder / "both").write_text(f"[profile dev]\n{role}[profile base]\n{session}{corp}")
+    cache = folder / ".aws" / "sso" / "cache"
+    cache.mkdir(parents=True)
+    # SHA-1 of the session's name is what AWS's own program calls the file.
+    login = hashlib.sha1(b"corp", usedforsecurity=False).hexdigest()
+    (cache / f"{login}.json").write_text(json.dumps({"accessToken": "login", "expiresAt": LATER}))
     (folder / "process").write_text(f"[profile dev]\ncredential_process = '{folder / 'program'}' --for airside\n")
     off = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(folder)}
     return {
         "environment": {"AWS_ACCESS_KEY_ID": ACCESS_KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY, **off},
         "shared files": {"AWS_SHARED_CREDENTIALS_FILE": str(folder / "plain"), **off},
         "a profile's program": {"AWS_CONFIG_FILE": str(folder / "process"), "AWS_PROFILE": "dev", **off},
+        "a profile's role": {
+            "AWS_CONFIG_FILE": str(folder / "role"),
+            "AWS_PROFILE": "dev",
+            "AWS_ENDPOINT_URL_STS": metadata,
+            **off,
+        },
+        "single sign-on": {
+            "AWS_CONFIG_FILE": str(folder / "login"),
+            "AWS_PROFILE": "dev",
+            "AWS_ENDPOINT_URL_SSO": metadata,
+            **off,
+        },
+        "a role over single sign-on": {
+            "AWS_CONFIG_FILE": str(folder / "both"),
+            "AWS_PROFILE": "dev",
+            "AWS_ENDPOINT_URL_SSO": metadata,
+            "AWS_ENDPOINT_URL_STS": metadata,
+            **off,
+        },
         "web identity": {
             "AWS_WEB_IDENTITY_TOKEN_FILE": str(folder / "token"),
             "AWS_ROLE_ARN": "arn:aws:iam::1:role/r",
@@ -138,7 +187,18 @@ def aws_place(name: str, metadata: str, folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "place", ["environment", "shared files", "a profile's program", "web identity", "container", "instance"]
+    "place",
+    [
+        "environment",
+        "shared files",
+        "a profile's program",
+        "a profile's role",
+        "single sign-on",
+        "a role over single sign-on",
+        "web identity",
+        "container",
+        "instance",
+    ],
 )
 async def test_awss_keys_are_found_where_aws_looks(
     start: Callable[..., GatewayProcess], models: SimulatedModels, metadata: str, tmp_path: Path, place: str
@@ -157,6 +217,25 @@ async def test_awss_keys_are_found_where_aws_looks(
     (request,) = models.requests("aws")
     assert ("x-amz-security-token" in request.headers) == (place not in {"environment", "shared files"})
     assert SECRET_ACCESS_KEY not in gateway.log()
+
+
+async def test_a_sign_on_that_is_over_names_the_command_that_renews_it(
+    start: Callable[..., GatewayProcess], models: SimulatedModels, metadata: str, tmp_path: Path
+) -> None:
+    environment = aws_place("single sign-on", metadata, tmp_path)
+    (login,) = (tmp_path / ".aws" / "sso" / "cache").iterdir()
+    login.write_text(json.dumps({"accessToken": "login", "expiresAt": "2020-01-01T00:00:00Z"}))
+    bedrock = {
+        "protocol": "anthropic",
+        "vendor": "bedrock",
+        "region": "us-east-1",
+        "base_url": f"{models.url}/aws",
+        "credentials": [key("sigv4", source={"from": "aws"})],
+    }
+    gateway = start("--snapshot", str(snapshot(bedrock, tmp_path)), environment=environment)
+    answer = await to_thread(ask, gateway)
+    assert answer.status >= 500, answer.body
+    await to_thread(until, lambda: "run `aws sso login --profile dev`" in gateway.log(), "the log's advice")
 
 
 @pytest.mark.parametrize("place", ["metadata server", "the user's login"])

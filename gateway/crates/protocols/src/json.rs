@@ -219,9 +219,12 @@ impl<W: Watcher> Skip<'_, W> {
     }
 }
 
-/// The brackets that are open, one bit each: set for a brace. Deeper than there are bits nobody may go.
+/// The brackets that are open, one bit each: set for a brace. Deeper than `MAX_DEPTH` nobody may go.
 struct Nesting {
-    braces: [u64; MAX_DEPTH / 64],
+    /// The innermost ones, the last in the lowest bit.
+    braces: u64,
+    /// Full words of those further out.
+    outer: [u64; MAX_DEPTH / 64],
     depth: usize,
     max_depth: usize,
 }
@@ -229,7 +232,8 @@ struct Nesting {
 impl Nesting {
     fn new(max_depth: usize) -> Self {
         Self {
-            braces: [0; MAX_DEPTH / 64],
+            braces: 0,
+            outer: [0; MAX_DEPTH / 64],
             depth: 0,
             max_depth: max_depth.min(MAX_DEPTH),
         }
@@ -241,40 +245,43 @@ impl Nesting {
         for place in places(brackets) {
             let byte = text.get(base + place).copied().unwrap_or_default();
             // In ASCII the two that open and the two that close differ in this bit from each other.
-            let (is_closing, is_brace) = (byte & 0b100 != 0, byte & 0b10_0000 != 0);
-            if is_closing {
-                if !self.close(is_brace) {
-                    return Err(Broken::At(base + place));
-                }
-                if self.depth == 0 {
-                    return Ok(Some(place));
-                }
-            } else {
-                self.open(is_brace)?;
+            let (is_closing, brace) = (byte & 0b100 != 0, u64::from(byte >> 5 & 1));
+            if !is_closing {
+                self.open(brace)?;
+            } else if self.depth == 0 || !self.close(brace) {
+                return Err(Broken::At(base + place));
+            } else if self.depth == 0 {
+                return Ok(Some(place));
             }
         }
         Ok(None)
     }
 
     #[inline]
-    fn open(&mut self, is_brace: bool) -> Result<(), Broken> {
-        let word = self.braces.get_mut(self.depth / 64);
-        let word = word.filter(|_| self.depth < self.max_depth).ok_or(Broken::TooDeep)?;
-        let bit = 1 << (self.depth % 64);
-        *word = if is_brace { *word | bit } else { *word & !bit };
+    fn open(&mut self, brace: u64) -> Result<(), Broken> {
+        if self.depth >= self.max_depth {
+            return Err(Broken::TooDeep);
+        }
+        if self.depth.is_multiple_of(64)
+            && let Some(word) = self.outer.get_mut(self.depth / 64)
+        {
+            *word = self.braces;
+        }
+        self.braces = self.braces << 1 | brace;
         self.depth += 1;
         Ok(())
     }
 
-    /// Close the innermost; false if it is of the other kind.
+    /// Close the innermost of those that are open; false if it is of the other kind.
     #[inline]
-    fn close(&mut self, is_brace: bool) -> bool {
-        let Some(depth) = self.depth.checked_sub(1) else {
-            return false;
-        };
-        self.depth = depth;
-        let word = self.braces.get(depth / 64).copied().unwrap_or_default();
-        (word >> (depth % 64) & 1 == 1) == is_brace
+    fn close(&mut self, brace: u64) -> bool {
+        let is_same = self.braces & 1 == brace;
+        self.braces >>= 1;
+        self.depth -= 1;
+        if self.depth.is_multiple_of(64) {
+            self.braces = self.outer.get(self.depth / 64).copied().unwrap_or_default();
+        }
+        is_same
     }
 }
 

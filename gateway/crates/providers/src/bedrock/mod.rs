@@ -10,7 +10,6 @@ mod error;
 mod frames;
 mod invoke;
 mod invoke_stream;
-mod sigv4;
 
 use airside_protocols::FrontDoor;
 use airside_snapshot::Provider;
@@ -115,7 +114,7 @@ impl Vendor for Bedrock {
             Shown::Header { name, value, .. } => {
                 sending.headers.insert(name, value.clone());
             }
-            Shown::Aws(keys) => sigv4::sign(keys, &self.region, "bedrock", sending),
+            Shown::Aws(keys) => crate::sigv4::sign(keys, &self.region, "bedrock", sending),
         }
     }
 

@@ -17,8 +17,8 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
-/// Sign a request in place.
-pub(crate) fn sign(keys: &AwsKeys, region: &str, service: &str, sending: &mut Sending<'_>) {
+/// Sign a request to this service in place: by its date, its host, its type and its own `x-amz-` headers.
+pub fn sign(keys: &AwsKeys, region: &str, service: &str, sending: &mut Sending<'_>) {
     let at = timestamp(sending.at);
     if let Ok(value) = HeaderValue::from_str(&at) {
         sending.headers.insert(DATE, value);
