@@ -273,6 +273,7 @@ def _budgets(sources: Sources) -> list[Budget]:
             scope_id=found[1],
             limit_nanousd=budget.definition.limit_nanousd,
             window=budget.definition.window,
+            timezone=budget.definition.timezone,
             warn_at_nanousd=budget.definition.warn_at_nanousd,
             on_limit=OnLimit(budget.definition.on_limit),
             downgrade_to=budget.definition.downgrade_to if budget.definition.downgrade_to in sources.models else None,

@@ -248,6 +248,9 @@ class Budget(Contract):
     scope_id: str = Field(description="`*` for each of its kind that has no budget of its own.")
     limit_nanousd: int = Field(ge=0)
     window: Window = Field(description="The control plane computes its bounds and sends them with a lease.")
+    timezone: str = Field(
+        default="UTC", description="IANA zone of its days, weeks and months, for a gateway without a control plane."
+    )
     warn_at_nanousd: int | None = None
     on_limit: OnLimit = OnLimit.PARK
     downgrade_to: str | None = Field(default=None, description="The alias that serves instead.")

@@ -1,7 +1,7 @@
 //! The stretches of time a budget is for. With a control plane their bounds come with each lease; without one they are
-//! reckoned here, in UTC.
+//! reckoned here, in the zone that the budget names.
 
-use airside_snapshot::{BudgetWindow, DAY_S, civil_from_days, days_from_civil};
+use airside_snapshot::{BudgetWindow, Zone, civil_from_days, days_from_civil};
 
 /// One stretch, in seconds since 1970. A budget that never starts afresh has start 0 and no end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,30 +23,39 @@ impl Window {
     }
 }
 
-/// The window of this kind that holds this moment. Weeks begin on Monday.
+/// The window of this kind that holds this moment. Days begin at midnight of the zone, weeks on Monday.
 #[must_use]
-pub fn window_at(kind: BudgetWindow, now_s: i64) -> Window {
-    let fixed = |length: i64, offset: i64| {
-        let start = (now_s - offset).div_euclid(length) * length + offset;
+pub fn window_at(kind: BudgetWindow, zone: &Zone, now_s: i64) -> Window {
+    let fixed = |length: i64| {
+        let start = now_s.div_euclid(length) * length;
         Window {
             start,
             end: Some(start + length),
         }
     };
+    let days = |first: i64, behind_last: i64| Window {
+        start: zone.start_of(first),
+        end: Some(zone.start_of(behind_last)),
+    };
     match kind {
-        BudgetWindow::Minute => fixed(60, 0),
-        BudgetWindow::Hour => fixed(3600, 0),
-        BudgetWindow::Day => fixed(DAY_S, 0),
-        // The first of January 1970 was a Thursday, so the first Monday came four days later.
-        BudgetWindow::Week => fixed(7 * DAY_S, 4 * DAY_S),
+        BudgetWindow::Minute => fixed(60),
+        BudgetWindow::Hour => fixed(3600),
+        BudgetWindow::Day => {
+            let day = zone.day_of(now_s);
+            days(day, day + 1)
+        }
+        BudgetWindow::Week => {
+            // The first of January 1970 was a Thursday, so the first Monday came four days later.
+            let monday = (zone.day_of(now_s) - 4).div_euclid(7) * 7 + 4;
+            days(monday, monday + 7)
+        }
         BudgetWindow::Month => {
-            let (year, month, _) = civil_from_days(now_s.div_euclid(DAY_S));
+            let (year, month, _) = civil_from_days(zone.day_of(now_s));
             let (next_year, next_month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
-            let end = days_from_civil(next_year, next_month, 1) * DAY_S;
-            Window {
-                start: days_from_civil(year, month, 1) * DAY_S,
-                end: Some(end),
-            }
+            days(
+                days_from_civil(year, month, 1),
+                days_from_civil(next_year, next_month, 1),
+            )
         }
         BudgetWindow::Total => Window::TOTAL,
     }
@@ -58,8 +67,12 @@ mod tests {
     use airside_snapshot::Moment;
 
     fn bounds(kind: BudgetWindow) -> (String, Option<String>) {
+        bounds_in("UTC", kind)
+    }
+
+    fn bounds_in(zone: &str, kind: BudgetWindow) -> (String, Option<String>) {
         let now = Moment::parse("2026-12-31T23:59:30Z").unwrap().seconds();
-        let window = window_at(kind, now);
+        let window = window_at(kind, &Zone::named(zone).unwrap(), now);
         assert!(window.holds(now));
         let text = |seconds| Moment::from_seconds(seconds).to_string()[..16].to_owned();
         (text(window.start), window.end.map(text))
@@ -87,6 +100,21 @@ mod tests {
         assert_eq!(
             bounds(BudgetWindow::Month),
             expect("2026-12-01T00:00", "2027-01-01T00:00")
+        );
+        // There it is half past midnight of the new year's first day, a Friday.
+        let in_berlin = |kind| bounds_in("Europe/Berlin", kind);
+        assert_eq!(in_berlin(BudgetWindow::Hour), bounds(BudgetWindow::Hour));
+        assert_eq!(
+            in_berlin(BudgetWindow::Day),
+            expect("2026-12-31T23:00", "2027-01-01T23:00")
+        );
+        assert_eq!(
+            in_berlin(BudgetWindow::Week),
+            expect("2026-12-27T23:00", "2027-01-03T23:00")
+        );
+        assert_eq!(
+            in_berlin(BudgetWindow::Month),
+            expect("2026-12-31T23:00", "2027-01-31T23:00")
         );
         assert_eq!(bounds(BudgetWindow::Total), ("1970-01-01T00:00".to_owned(), None));
     }

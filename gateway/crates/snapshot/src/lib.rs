@@ -13,6 +13,7 @@ mod provider;
 mod scopes;
 mod time;
 mod token;
+mod zone;
 
 pub use compiled::{Compiled, Principal, ProviderIndex};
 pub use condition::{Condition, Facts, MOST_CONDITION_BYTES, NAMES, NoAnswer, TASKS};
@@ -26,3 +27,4 @@ pub use problem::SnapshotProblem;
 pub use provider::{Credential, CredentialKind, Provider, ProviderKey, SecretSource, Timeouts, Vendor};
 pub use time::{DAY_S, Moment, civil_from_days, days_from_civil};
 pub use token::{CLOCK_TOLERANCE_S, SessionClaims, TOKEN_PREFIX, TokenProblem, claimed_key, verify_session_token};
+pub use zone::Zone;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::condition::Condition;
 use crate::provider::Provider;
 use crate::time::Moment;
+use crate::zone::Zone;
 
 /// The newest format this gateway can read.
 pub const SNAPSHOT_FORMAT: u64 = 1;
@@ -396,6 +397,9 @@ pub struct Budget {
     pub limit_nanousd: u64,
     /// How often anew.
     pub window: BudgetWindow,
+    /// Where its days, weeks and months begin, for a gateway that reckons them itself.
+    #[serde(default)]
+    pub timezone: Zone,
     /// Callers are warned from here on.
     #[serde(default)]
     pub warn_at_nanousd: Option<u64>,

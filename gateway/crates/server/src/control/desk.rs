@@ -82,7 +82,7 @@ impl Desk {
         let Self::Own(books) = self else { return };
         for share in shares {
             let (window, limit) = match share.cap {
-                Cap::Budget(budget) => (window_at(budget.window, now_s), budget.limit_nanousd),
+                Cap::Budget(budget) => (window_at(budget.window, &budget.timezone, now_s), budget.limit_nanousd),
                 Cap::Session(limit) => (Window::TOTAL, limit),
             };
             let scope = &share.scope;
