@@ -1,4 +1,5 @@
-//! Bodies of calls on disk, each in a file of its own, until the control plane has them.
+//! Bodies of calls on disk, each in a file of its own, until the control plane has them, or where there is none, until
+//! their time is over.
 //!
 //! They come after the record and never hold up a call: there is room for one or it is dropped. A file is what is sent:
 //! one JSON object, its bodies packed.
@@ -8,12 +9,16 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use airside_protocols::ObjectWriter;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use serde::Deserialize;
+
+const DAY: Duration = Duration::from_hours(24);
 
 /// What is kept of one call, without its secrets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -155,6 +160,25 @@ impl BodyStore {
         Ok(())
     }
 
+    /// Remove what was kept for as many days as its project wants, and say how many that were.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn sweep(&self, now: SystemTime) -> io::Result<usize> {
+        let mut swept = 0;
+        for path in self.files()? {
+            let Some(found) = unless_gone(fs::metadata(&path))? else {
+                continue;
+            };
+            let age = now.duration_since(found.modified()?).unwrap_or_default();
+            if age >= DAY && age >= kept_for(&path)? {
+                self.remove(&path)?;
+                swept += 1;
+            }
+        }
+        Ok(swept)
+    }
+
     /// Bytes on disk.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -195,6 +219,17 @@ impl CallBodies {
         object.close();
         Ok(out)
     }
+}
+
+/// For how long this file is kept; one that cannot be read stays until somebody looks at it.
+fn kept_for(path: &Path) -> io::Result<Duration> {
+    #[derive(Deserialize)]
+    struct Kept {
+        retention_days: u32,
+    }
+    let text = unless_gone(fs::read(path))?.unwrap_or_default();
+    let kept = serde_json::from_slice::<Kept>(&text);
+    Ok(kept.map_or(Duration::MAX, |kept| DAY * kept.retention_days))
 }
 
 /// A gateway that takes over from another delivers from the same directory for a moment: what is gone is delivered.
@@ -240,6 +275,35 @@ mod tests {
         let unused = store.promise(7_000).unwrap();
         store.give_back(unused);
         assert!(store.has_room(7_000));
+    }
+
+    #[test]
+    fn bodies_go_when_their_days_are_over() {
+        let store = store("sweep", 1 << 20);
+        for (id, retention_days) in [("call_1", 1), ("call_2", 3), ("call_3", 0)] {
+            let room = store.promise(9_000).unwrap();
+            let kept = CallBodies {
+                retention_days,
+                ..bodies(id)
+            };
+            store.write(room, &kept).unwrap();
+        }
+        let written = fs::metadata(store.directory.join("call_1.body")).unwrap();
+        let now = written.modified().unwrap();
+        let hours = |hours| now + Duration::from_hours(hours);
+        assert_eq!(store.sweep(now).unwrap(), 0);
+        assert_eq!(store.sweep(hours(23)).unwrap(), 0, "a day is the least");
+        assert_eq!(store.sweep(hours(26)).unwrap(), 2);
+        let left = store.oldest(usize::MAX).unwrap();
+        assert_eq!((left.len(), store.bytes()), (1, left[0].1.len() as u64));
+        assert_eq!(store.sweep(hours(71)).unwrap(), 0);
+        assert_eq!(store.sweep(hours(74)).unwrap(), 1);
+        fs::write(store.directory.join("call_4.body"), "{").unwrap();
+        assert_eq!(
+            store.sweep(hours(9_999)).unwrap(),
+            0,
+            "nobody knows for how long that is wanted"
+        );
     }
 
     #[test]

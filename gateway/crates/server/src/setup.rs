@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::control::{
     ControlClient, ControlDesk, Desk, FlushDesk, Leftovers, LocalBooks, deliver, deliver_bodies, follow_control,
-    follow_file, keep_locally, last_good, serve_desk,
+    follow_file, keep_locally, last_good, serve_desk, sweep_bodies,
 };
 use crate::credentials::keep_fresh;
 use crate::gateway::{Gateway, Parts};
@@ -117,6 +117,7 @@ pub(crate) fn begin_supply(
             tasks.spawn(following.map_err(|detail| StartFault::new(format!("--snapshot: {detail}")))?);
             if let Desk::Own(books) = &gateway.desk {
                 tasks.spawn(keep_locally(Arc::clone(gateway), Arc::clone(books), stop.clone()));
+                tasks.spawn(sweep_bodies(Arc::clone(gateway), stop.clone()));
             }
         }
     }

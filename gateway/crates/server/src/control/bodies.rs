@@ -1,8 +1,9 @@
-//! Bodies of calls on their way out: after the records, again and again until the control plane has them.
+//! Bodies of calls on their way out: after the records, again and again until the control plane has them. Where there is
+//! none they stay, for as many days as their project wants.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,7 @@ const PATH: &str = "/internal/v1/bodies";
 const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(250);
 const MOST_BYTES: usize = 4 << 20;
+const SWEEP_EVERY: Duration = Duration::from_hours(1);
 
 /// Send bodies to the control plane until told to stop.
 pub(crate) async fn deliver_bodies(gateway: Arc<Gateway>, client: Arc<ControlClient>, stop: CancellationToken) {
@@ -73,5 +75,25 @@ async fn send_all(gateway: &Arc<Gateway>, client: &ControlClient) -> Result<(), 
         removed
             .map_err(|error| error.to_string())?
             .map_err(|error| error.to_string())?;
+    }
+}
+
+/// Without a control plane: remove what was kept long enough, until told to stop.
+pub(crate) async fn sweep_bodies(gateway: Arc<Gateway>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let store = Arc::clone(&gateway.recorder.store);
+        let now = UNIX_EPOCH + Duration::from_secs(u64::try_from(gateway.now_s()).unwrap_or_default());
+        let swept = in_background(move || store.sweep(now)).await;
+        match swept.map_err(std::io::Error::from).flatten() {
+            Ok(0) => {}
+            Ok(count) => gateway.log.info("bodies_swept", json!({"count": count})),
+            Err(error) => gateway
+                .log
+                .warn("bodies_not_swept", json!({"detail": error.to_string()})),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(SWEEP_EVERY) => {}
+        }
     }
 }

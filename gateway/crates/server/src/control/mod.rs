@@ -12,7 +12,7 @@ mod local;
 mod rates;
 mod snapshots;
 
-pub(crate) use bodies::deliver_bodies;
+pub(crate) use bodies::{deliver_bodies, sweep_bodies};
 pub(crate) use client::{Backoff, ControlClient};
 pub(crate) use delivery::{FlushDesk, deliver, keep_locally};
 pub(crate) use desk::{Asked, ControlDesk, Desk, serve_desk};
