@@ -10,7 +10,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use rustix::time::{ClockId, clock_gettime};
 
 /// Turns of the worker's connections between two looks at the clock.
 const TURNS: u32 = 256;
@@ -54,7 +53,7 @@ impl Seat {
             sitting: Mutex::new(Sitting {
                 is_seated: false,
                 looked_at: Instant::now(),
-                ran: ran_so_far(),
+                ran: ran_so_far().unwrap_or_default(),
             }),
         }
     }
@@ -98,12 +97,12 @@ impl Choice {
 
 impl Sitting {
     /// True to sit down now, false to get up.
-    fn judge(&mut self, now: Instant, ran_so_far: impl FnOnce() -> Duration) -> Option<bool> {
+    fn judge(&mut self, now: Instant, ran_so_far: impl FnOnce() -> Option<Duration>) -> Option<bool> {
         let span = now.saturating_duration_since(self.looked_at);
         if span < SHORTEST {
             return None;
         }
-        let before = std::mem::replace(&mut self.ran, ran_so_far());
+        let before = std::mem::replace(&mut self.ran, ran_so_far()?);
         self.looked_at = now;
         let share = self.ran.saturating_sub(before).div_duration_f64(span);
         let sits = share >= if self.is_seated { LITTLE } else { MUCH };
@@ -111,9 +110,15 @@ impl Sitting {
     }
 }
 
-/// The processor time of this thread.
-fn ran_so_far() -> Duration {
-    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+/// The processor time of this thread; `None` where the kernel does not tell.
+fn ran_so_far() -> Option<Duration> {
+    ran_of(&std::fs::read_to_string("/proc/thread-self/schedstat").ok()?)
+}
+
+/// Of the kernel's line: nanoseconds that the thread ran and that it waited, and how often it was chosen.
+fn ran_of(line: &str) -> Option<Duration> {
+    let nanoseconds = line.split_ascii_whitespace().next()?.parse().ok()?;
+    Some(Duration::from_nanos(nanoseconds))
 }
 
 #[cfg(test)]
@@ -130,7 +135,7 @@ mod tests {
         };
         let mut at = |ms: u64, ran_ms: u64| {
             let ran = Duration::from_millis(ran_ms);
-            sitting.judge(began + Duration::from_millis(ms), || ran)
+            sitting.judge(began + Duration::from_millis(ms), || Some(ran))
         };
         assert_eq!(at(40, 40), None, "too short to be judged");
         assert_eq!(at(200, 50), None, "not busy enough");
@@ -157,8 +162,14 @@ mod tests {
     }
 
     #[test]
+    fn the_kernels_line_is_read() {
+        assert_eq!(ran_of("5000000 3000000 12\n"), Some(Duration::from_millis(5)));
+        assert_eq!(ran_of(""), None);
+    }
+
+    #[test]
     fn the_time_a_thread_ran_grows_while_it_works() {
-        let before = ran_so_far();
-        while ran_so_far() <= before {}
+        let Some(before) = ran_so_far() else { return };
+        while ran_so_far().is_some_and(|now| now <= before) {}
     }
 }
