@@ -7,7 +7,6 @@ use std::future::poll_fn;
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -24,7 +23,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::alarm::ConnectionTimer;
-use crate::call::Behind;
 use crate::gateway::{Gateway, Worker};
 use crate::seat::Seat;
 use crate::service::answer;
@@ -271,26 +269,26 @@ async fn serve_connection(
     let stream = Stalled::after(LONGEST_STALL, stream);
     let serving = server.serve_connection(TokioIo::new(stream), service).with_upgrades();
     let mut connection = std::pin::pin!(serving);
+    let mut told = std::pin::pin!(stopping.gently.cancelled());
+    let (mut listens, mut is_leaving) = (false, false);
     // How a connection ends is known to the calls on it; beyond them it is of no interest.
-    tokio::select! {
-        () = over(connection.as_mut(), &behind, &theirs.seat) => {}
-        () = stopping.gently.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            over(connection, &behind, &theirs.seat).await;
-        }
-    }
-    // A socket that the connection became goes on by itself.
-    sockets.close();
-    sockets.wait().await;
-}
-
-/// Serve a connection to its end. Each time it has written what it could, the call that this was for is written down.
-async fn over(mut connection: Pin<&mut impl Future>, behind: &Behind, seat: &Seat) {
     poll_fn(|cx| {
+        // Listened for once: it wakes this task, and a look says whether it has been told.
+        if !is_leaving && (!listens || stopping.gently.is_cancelled()) {
+            listens = true;
+            is_leaving = told.as_mut().poll(cx).is_ready();
+            if is_leaving {
+                connection.as_mut().graceful_shutdown();
+            }
+        }
         let polled = connection.as_mut().poll(cx);
+        // What could be written is, so the call that this was for is written down.
         behind.write_down();
-        seat.turn();
+        theirs.seat.turn();
         polled.map(drop)
     })
     .await;
+    // A socket that the connection became goes on by itself.
+    sockets.close();
+    sockets.wait().await;
 }
