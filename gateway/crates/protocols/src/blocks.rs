@@ -24,42 +24,19 @@ pub(crate) struct Block {
     pub(crate) marks: u64,
 }
 
-/// The blocks of a text, from a place outside any string on.
-#[derive(Debug)]
-pub(crate) struct Blocks<'a, E> {
-    text: &'a [u8],
-    at: usize,
-    eyes: E,
+/// What one block leaves to the next.
+#[derive(Debug, Clone, Copy, Default)]
+struct Carried {
     /// 1 when the first byte of the next block is escaped.
     escaped: u64,
     /// All ones when the next block begins inside a string.
     inside: u64,
-    /// The block before was all text: more of it may follow.
-    in_long_text: bool,
 }
 
-impl<'a, E: Eyes> Blocks<'a, E> {
-    pub(crate) fn new(text: &'a [u8], at: usize, eyes: E) -> Self {
-        Self {
-            text,
-            at,
-            eyes,
-            escaped: 0,
-            inside: 0,
-            in_long_text: false,
-        }
-    }
-
-    /// Pass over whole blocks of a string that hold neither a quote nor a backslash.
-    fn skip_text(&mut self) {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        let clean = memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-        self.at += clean / WIDTH * WIDTH;
-        self.in_long_text = false;
-    }
-
+impl Carried {
     /// Which bytes of the backslashes' neighbours are escaped: those behind an odd run.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as `search`")]
+    #[inline(always)]
     fn escapes(&mut self, backslashes: u64) -> u64 {
         if backslashes == 0 {
             return std::mem::take(&mut self.escaped);
@@ -71,36 +48,15 @@ impl<'a, E: Eyes> Blocks<'a, E> {
         self.escaped = u64::from(overflow);
         (EVEN ^ from_odd << 1) & follows
     }
-}
 
-impl<E: Eyes> Iterator for Blocks<'_, E> {
-    type Item = (usize, Block);
-
-    #[expect(
-        clippy::inline_always,
-        reason = "called for every sixty-four bytes from one loop: passing a block through memory costs a sixth of all"
-    )]
+    /// Read the next block; says too whether all of it is text of one string, so that more of it may follow.
+    #[expect(clippy::inline_always, reason = "as `search`")]
     #[inline(always)]
-    fn next(&mut self) -> Option<(usize, Block)> {
-        if self.in_long_text {
-            self.skip_text();
-        }
-        let base = self.at;
-        let rest = self.text.get(base..).filter(|rest| !rest.is_empty())?;
-        let filled;
-        let bytes = if let Some(whole) = rest.first_chunk() {
-            whole
-        } else {
-            filled = filled_up(rest);
-            &filled
-        };
-        self.at += WIDTH;
-        let seen = self.eyes.look(bytes);
-        if seen.quotes | seen.backslashes == 0 && self.inside != 0 {
-            self.in_long_text = true;
-        }
+    fn read(&mut self, eyes: impl Eyes, bytes: &[u8; WIDTH]) -> (Block, bool) {
+        let seen = eyes.look(bytes);
+        let is_text = seen.quotes | seen.backslashes == 0 && self.inside != 0;
         let quotes = seen.quotes & !self.escapes(seen.backslashes);
-        let inside = self.eyes.running_parity(quotes) ^ self.inside;
+        let inside = eyes.running_parity(quotes) ^ self.inside;
         self.inside = 0_u64.wrapping_sub(inside >> 63);
         let block = Block {
             quotes,
@@ -109,8 +65,56 @@ impl<E: Eyes> Iterator for Blocks<'_, E> {
             stray: seen.backslashes & !inside,
             marks: seen.ts | seen.backslashes,
         };
-        Some((base, block))
+        (block, is_text)
     }
+}
+
+/// Looks for something in the blocks of a text.
+pub(crate) trait Search {
+    /// What it looks for.
+    type Found;
+
+    /// Look at the block that begins there. To be inlined always, as `search`.
+    fn look(&mut self, base: usize, block: &Block) -> Option<Self::Found>;
+}
+
+/// Look at a text block by block, from a place outside any string on, until what is looked for is found. Whole blocks
+/// of a string that hold neither a quote nor a backslash are passed over where many follow each other.
+#[expect(
+    clippy::inline_always,
+    reason = "built anew for each kind of machine, with the search in it: a call for every sixty-four bytes costs as much as the look"
+)]
+#[inline(always)]
+pub(crate) fn search<S: Search>(text: &[u8], start: usize, eyes: impl Eyes, mut search: S) -> Option<S::Found> {
+    let (mut at, mut carried) = (start, Carried::default());
+    loop {
+        let (blocks, tail) = text.get(at..).unwrap_or_default().as_chunks::<WIDTH>();
+        let mut is_text = false;
+        for bytes in blocks {
+            let block;
+            (block, is_text) = carried.read(eyes, bytes);
+            if let Some(found) = search.look(at, &block) {
+                return Some(found);
+            }
+            at += WIDTH;
+            if is_text {
+                break;
+            }
+        }
+        if is_text {
+            at += length_of_text(text.get(at..).unwrap_or_default());
+        } else if tail.is_empty() {
+            return None;
+        } else {
+            let (block, _) = carried.read(eyes, &filled_up(tail));
+            return search.look(at, &block);
+        }
+    }
+}
+
+/// Whole blocks of a string that hold neither a quote nor a backslash, in bytes.
+fn length_of_text(rest: &[u8]) -> usize {
+    memchr2(b'"', b'\\', rest).unwrap_or(rest.len()) / WIDTH * WIDTH
 }
 
 /// The last bytes of a text, and spaces behind them.
@@ -149,6 +153,18 @@ mod tests {
             .collect()
     }
 
+    /// Keeps every block.
+    struct Into<'a>(&'a mut Vec<(usize, Block)>);
+
+    impl Search for Into<'_> {
+        type Found = ();
+
+        fn look(&mut self, base: usize, block: &Block) -> Option<()> {
+            self.0.push((base, *block));
+            None
+        }
+    }
+
     /// All blocks of a text.
     struct All<'a>(&'a [u8]);
 
@@ -156,7 +172,9 @@ mod tests {
         type Outcome = Vec<(usize, Block)>;
 
         fn run(self, eyes: impl Eyes) -> Self::Outcome {
-            Blocks::new(self.0, 0, eyes).collect()
+            let mut all = Vec::new();
+            search(self.0, 0, eyes, Into(&mut all));
+            all
         }
     }
 

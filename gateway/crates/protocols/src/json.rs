@@ -9,7 +9,7 @@ use std::ops::Range;
 use airside_sight::{Eyes, Scan, scan_with_quickest};
 use memchr::memchr2;
 
-use crate::blocks::{Block, Blocks, places};
+use crate::blocks::{Block, Search, places, search};
 use crate::request::MAX_DEPTH;
 
 /// The text ended or broke its own grammar at this byte.
@@ -175,30 +175,58 @@ impl<W: Watcher> Scan for Skip<'_, W> {
     )]
     #[inline(always)]
     fn run(mut self, eyes: impl Eyes) -> Result<usize, Broken> {
-        let text = self.text;
-        if text.get(self.start) == Some(&b'"') {
-            for (base, block) in Blocks::new(text, self.start, eyes) {
-                let end = places(block.quotes & !block.inside).next();
-                self.watch(base, &block, end)?;
-                if let Some(end) = end {
-                    return Ok(base + end + 1);
-                }
-            }
+        let (text, start) = (self.text, self.start);
+        let found = if text.get(start) == Some(&b'"') {
+            search(text, start, eyes, EndOfString(&mut self))
         } else {
-            let mut nesting = Nesting::new(self.max_depth);
-            for (base, block) in Blocks::new(text, self.start, eyes) {
-                let end = nesting.follow(text, base, block.brackets)?;
-                self.watch(base, &block, end)?;
-                if let Some(end) = end {
-                    return Ok(base + end + 1);
-                }
-            }
+            let nesting = Nesting::new(self.max_depth);
+            search(text, start, eyes, EndOfBrackets(&mut self, nesting))
+        };
+        found.unwrap_or(Err(Broken::At(text.len())))
+    }
+}
+
+/// Where a string ends.
+struct EndOfString<'s, 'a, W>(&'s mut Skip<'a, W>);
+
+impl<W: Watcher> Search for EndOfString<'_, '_, W> {
+    type Found = Result<usize, Broken>;
+
+    #[expect(clippy::inline_always, reason = "as `search`")]
+    #[inline(always)]
+    fn look(&mut self, base: usize, block: &Block) -> Option<Self::Found> {
+        let end = places(block.quotes & !block.inside).next();
+        self.0.seen(base, block, end)
+    }
+}
+
+/// Where an array or object ends.
+struct EndOfBrackets<'s, 'a, W>(&'s mut Skip<'a, W>, Nesting);
+
+impl<W: Watcher> Search for EndOfBrackets<'_, '_, W> {
+    type Found = Result<usize, Broken>;
+
+    #[expect(clippy::inline_always, reason = "as `search`")]
+    #[inline(always)]
+    fn look(&mut self, base: usize, block: &Block) -> Option<Self::Found> {
+        match self.1.follow(self.0.text, base, block.brackets) {
+            Ok(end) => self.0.seen(base, block, end),
+            Err(broken) => Some(Err(broken)),
         }
-        Err(Broken::At(text.len()))
     }
 }
 
 impl<W: Watcher> Skip<'_, W> {
+    /// Watch a block; where the value ends, if it does here.
+    #[expect(clippy::inline_always, reason = "called for every sixty-four bytes")]
+    #[inline(always)]
+    fn seen(&mut self, base: usize, block: &Block, end: Option<usize>) -> Option<Result<usize, Broken>> {
+        match self.watch(base, block, end) {
+            Ok(()) => end.map(|end| Ok(base + end + 1)),
+            Err(broken) => Some(Err(broken)),
+        }
+    }
+
     /// Show what may be a key that matters, up to the end if it is in this block.
     #[expect(clippy::inline_always, reason = "called for every sixty-four bytes")]
     #[inline(always)]
