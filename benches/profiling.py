@@ -1,11 +1,12 @@
-"""Where a call's time goes, in the gateway alone: four looks at it, all but the last two steady on a busy machine.
+"""Where a call's time goes: five looks at it, of which the first two are steady on a busy machine.
 
     python benches/profiling.py callgrind [--case 1KB] [--inclusive]   instructions a call, by function
     python benches/profiling.py strace    [--case 1KB]                 system calls, counted
     python benches/profiling.py time      [--case 1KB]                 user and kernel microseconds a call, by thread
     python benches/profiling.py perf      [--case 1KB]                 samples by function, the kernel's too
+    python benches/profiling.py timeline  [--case 1KB]                 when whose system calls come, from a call's start
 
-They need valgrind, strace or perf, and the build that keeps names:
+They need valgrind, strace or perf (as root, for the timeline), and the build that keeps names:
     cargo build --manifest-path gateway/Cargo.toml --profile profiling --example serve -p airside-server
 """
 
@@ -16,9 +17,11 @@ import contextlib
 import os
 import re
 import signal
+import statistics
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +39,13 @@ CASES = {
     "stream": Case("stream", 1, KB, 500, stream=True),
     "slow": Case("slow stream", 32, KB, 500, stream=True, gap_us=500),
 }
+#: System calls of x86-64 that a call is made of.
+NAMED = {20: "writev", 44: "sendto", 45: "recvfrom", 202: "futex", 232: "epoll_wait", 233: "epoll_ctl"}
+SENDTO = 44
+TRACED = re.compile(
+    r"\s*(?P<who>load|upstream|airside-worker-)\s+(?P<at>[\d.]+):\s+"
+    r"raw_syscalls:sys_(?P<way>enter|exit): NR (?P<number>\d+)"
+)
 SKIPPED_LINE = re.compile(r"\s*([\d,]+) \(\s*([\d.]+)%\)\s+(.*)")
 
 
@@ -108,7 +118,54 @@ def perf(bench: Bench) -> None:
     subprocess.run(report, check=True, stderr=subprocess.DEVNULL)
 
 
-LOOKS = {"callgrind": callgrind, "strace": strace, "time": thread_time, "perf": perf}
+@dataclass(frozen=True)
+class Turn:
+    """A system call of one of the three programs, on its way in or out."""
+
+    program: str
+    is_exit: bool
+    number: int
+    at_us: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.program:16} {'is back from' if self.is_exit else 'goes into'} {NAMED.get(self.number, self.number)}"
+        )
+
+
+def turns(data: str) -> list[Turn]:
+    """What perf saw of the load generator, the gateway's workers and the upstream."""
+    script = ["perf", "script", "-i", data, "-F", "comm,time,event,trace"]
+    found = subprocess.run(script, capture_output=True, text=True, check=True).stdout
+    matches = (TRACED.match(line) for line in found.splitlines())
+    return [Turn(m["who"], m["way"] == "exit", int(m["number"]), float(m["at"]) * 1e6) for m in matches if m]
+
+
+def timeline(bench: Bench) -> None:
+    """When each system call comes in the commonest order of one call's; medians, from the caller's sending on."""
+    data = str(bench.place / "perf.data")
+    events = [part for way in ("enter", "exit") for part in ("-e", f"raw_syscalls:sys_{way}", "--exclude-perf")]
+    with subprocess.Popen(["perf", "record", "-q", "-a", "-m", "4096", *events, "-o", data]) as recorder:
+        time.sleep(1)
+        bench.drive(1)
+        recorder.send_signal(signal.SIGINT)
+    calls: list[list[Turn]] = []
+    for turn in turns(data):
+        if turn.program == "load" and turn.number == SENDTO and not turn.is_exit:
+            calls.append([])
+        if calls:
+            calls[-1].append(turn)
+    orders = Counter(tuple(map(str, call)) for call in calls)
+    order, count = orders.most_common(1)[0]
+    alike = [call for call in calls if tuple(map(str, call)) == order]
+    print(f"{count} of {len(calls)} calls go like this; microseconds from the start, and from the step before")
+    for step, words in enumerate(order):
+        since = [call[step].at_us - call[0].at_us for call in alike]
+        took = [call[step].at_us - call[max(step - 1, 0)].at_us for call in alike]
+        print(f"{statistics.median(since):8.1f} {statistics.median(took):+7.1f}  {words}")
+
+
+LOOKS = {"callgrind": callgrind, "strace": strace, "time": thread_time, "perf": perf, "timeline": timeline}
 
 
 def main() -> None:
