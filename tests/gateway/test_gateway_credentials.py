@@ -126,6 +126,17 @@ def key(kind: str, **more: object) -> dict[str, object]:
     return {"key_id": "k", "kind": kind, **more}
 
 
+def bedrock(models: SimulatedModels, **source: str) -> dict[str, Any]:
+    """A provider whose keys are found where AWS looks."""
+    return {
+        "protocol": "anthropic",
+        "vendor": "bedrock",
+        "region": "us-east-1",
+        "base_url": f"{models.url}/aws",
+        "credentials": [key("sigv4", source={"from": "aws", **source})],
+    }
+
+
 def aws_place(name: str, metadata: str, folder: Path) -> dict[str, str]:
     """An environment in which AWS's keys are in one place only."""
     (folder / "token").write_text("who-i-am\n")
@@ -203,15 +214,8 @@ def aws_place(name: str, metadata: str, folder: Path) -> dict[str, str]:
 async def test_awss_keys_are_found_where_aws_looks(
     start: Callable[..., GatewayProcess], models: SimulatedModels, metadata: str, tmp_path: Path, place: str
 ) -> None:
-    bedrock = {
-        "protocol": "anthropic",
-        "vendor": "bedrock",
-        "region": "us-east-1",
-        "base_url": f"{models.url}/aws",
-        "credentials": [key("sigv4", source={"from": "aws"})],
-    }
     environment = aws_place(place, metadata, tmp_path)
-    gateway = start("--snapshot", str(snapshot(bedrock, tmp_path)), environment=environment)
+    gateway = start("--snapshot", str(snapshot(bedrock(models), tmp_path)), environment=environment)
     answer = await to_thread(ask, gateway)
     assert answer.status == 200, answer.body
     (request,) = models.requests("aws")
@@ -225,14 +229,7 @@ async def test_a_sign_on_that_is_over_names_the_command_that_renews_it(
     environment = aws_place("single sign-on", metadata, tmp_path)
     (login,) = (tmp_path / ".aws" / "sso" / "cache").iterdir()
     login.write_text(json.dumps({"accessToken": "login", "expiresAt": "2020-01-01T00:00:00Z"}))
-    bedrock = {
-        "protocol": "anthropic",
-        "vendor": "bedrock",
-        "region": "us-east-1",
-        "base_url": f"{models.url}/aws",
-        "credentials": [key("sigv4", source={"from": "aws"})],
-    }
-    gateway = start("--snapshot", str(snapshot(bedrock, tmp_path)), environment=environment)
+    gateway = start("--snapshot", str(snapshot(bedrock(models), tmp_path)), environment=environment)
     answer = await to_thread(ask, gateway)
     assert answer.status >= 500, answer.body
     await to_thread(until, lambda: "run `aws sso login --profile dev`" in gateway.log(), "the log's advice")
@@ -295,14 +292,8 @@ async def test_entras_token_is_found_where_azure_looks(
 async def test_no_credential_anywhere_is_said_with_the_place(
     start: Callable[..., GatewayProcess], models: SimulatedModels, tmp_path: Path
 ) -> None:
-    bedrock = {
-        "protocol": "anthropic",
-        "vendor": "bedrock",
-        "region": "us-east-1",
-        "base_url": f"{models.url}/aws",
-        "credentials": [key("sigv4", source={"from": "aws", "profile": "nobody"})],
-    }
-    gateway = start("--snapshot", str(snapshot(bedrock, tmp_path)), environment={"HOME": str(tmp_path)})
+    of_nobody = bedrock(models, profile="nobody")
+    gateway = start("--snapshot", str(snapshot(of_nobody, tmp_path)), environment={"HOME": str(tmp_path)})
     answer = await to_thread(ask, gateway)
     assert (answer.status, answer.json["error"]["code"]) == (503, "no_credential")
     await to_thread(until, lambda: "profile 'nobody'" in gateway.log(), "the reason in the log")

@@ -280,10 +280,10 @@ impl Spool {
     /// When a segment cannot be read or removed.
     pub fn acknowledge(&self, sequence: u64) -> Result<(), SpoolFault> {
         // To remove a file takes the device milliseconds in which no call could be written down.
-        for segment in self.take_delivered(sequence)? {
-            self.use_again(segment)?;
-        }
-        Ok(())
+        let delivered = self.take_delivered(sequence)?;
+        // One that cannot be removed is no reason to keep the others.
+        let done = delivered.into_iter().map(|segment| self.use_again(segment));
+        done.fold(Ok(()), Result::and)
     }
 
     fn take_delivered(&self, sequence: u64) -> Result<Vec<Segment>, SpoolFault> {
@@ -426,9 +426,8 @@ impl Spool {
     fn check_bound(&self, books: &mut Books) -> Result<(), SpoolFault> {
         let is_over = |books: &Books| books.bytes() + self.options.segment_bytes > self.options.max_bytes;
         if is_over(books) {
-            for segment in books.take_delivered() {
-                segment.remove()?;
-            }
+            let removed = books.take_delivered().into_iter().map(Segment::remove);
+            removed.fold(Ok(()), io::Result::and)?;
         }
         if is_over(books) { Err(SpoolFault::Full) } else { Ok(()) }
     }

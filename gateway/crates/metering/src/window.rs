@@ -66,56 +66,48 @@ mod tests {
     use super::*;
     use airside_snapshot::Moment;
 
-    fn bounds(kind: BudgetWindow) -> (String, Option<String>) {
-        bounds_in("UTC", kind)
-    }
-
-    fn bounds_in(zone: &str, kind: BudgetWindow) -> (String, Option<String>) {
-        let now = Moment::parse("2026-12-31T23:59:30Z").unwrap().seconds();
-        let window = window_at(kind, &Zone::named(zone).unwrap(), now);
-        assert!(window.holds(now));
-        let text = |seconds| Moment::from_seconds(seconds).to_string()[..16].to_owned();
-        (text(window.start), window.end.map(text))
-    }
-
     #[test]
     fn windows_begin_and_end_where_the_calendar_says() {
-        let expect = |start: &str, end: &str| (start.to_owned(), Some(end.to_owned()));
-        assert_eq!(
-            bounds(BudgetWindow::Minute),
-            expect("2026-12-31T23:59", "2027-01-01T00:00")
-        );
-        assert_eq!(
-            bounds(BudgetWindow::Hour),
-            expect("2026-12-31T23:00", "2027-01-01T00:00")
-        );
-        assert_eq!(
-            bounds(BudgetWindow::Day),
-            expect("2026-12-31T00:00", "2027-01-01T00:00")
-        );
-        assert_eq!(
-            bounds(BudgetWindow::Week),
-            expect("2026-12-28T00:00", "2027-01-04T00:00")
-        );
-        assert_eq!(
-            bounds(BudgetWindow::Month),
-            expect("2026-12-01T00:00", "2027-01-01T00:00")
-        );
-        // There it is half past midnight of the new year's first day, a Friday.
-        let in_berlin = |kind| bounds_in("Europe/Berlin", kind);
-        assert_eq!(in_berlin(BudgetWindow::Hour), bounds(BudgetWindow::Hour));
-        assert_eq!(
-            in_berlin(BudgetWindow::Day),
-            expect("2026-12-31T23:00", "2027-01-01T23:00")
-        );
-        assert_eq!(
-            in_berlin(BudgetWindow::Week),
-            expect("2026-12-27T23:00", "2027-01-03T23:00")
-        );
-        assert_eq!(
-            in_berlin(BudgetWindow::Month),
-            expect("2026-12-31T23:00", "2027-01-31T23:00")
-        );
-        assert_eq!(bounds(BudgetWindow::Total), ("1970-01-01T00:00".to_owned(), None));
+        // Half a minute before the new year, whose first day is a Friday; in Berlin it has begun.
+        let now = Moment::parse("2026-12-31T23:59:30Z").unwrap().seconds();
+        let text = |seconds| Moment::from_seconds(seconds).to_string()[..16].to_owned();
+        for (zone, kind, start, end) in [
+            ("UTC", BudgetWindow::Minute, "2026-12-31T23:59", "2027-01-01T00:00"),
+            ("UTC", BudgetWindow::Hour, "2026-12-31T23:00", "2027-01-01T00:00"),
+            ("UTC", BudgetWindow::Day, "2026-12-31T00:00", "2027-01-01T00:00"),
+            ("UTC", BudgetWindow::Week, "2026-12-28T00:00", "2027-01-04T00:00"),
+            ("UTC", BudgetWindow::Month, "2026-12-01T00:00", "2027-01-01T00:00"),
+            (
+                "Europe/Berlin",
+                BudgetWindow::Hour,
+                "2026-12-31T23:00",
+                "2027-01-01T00:00",
+            ),
+            (
+                "Europe/Berlin",
+                BudgetWindow::Day,
+                "2026-12-31T23:00",
+                "2027-01-01T23:00",
+            ),
+            (
+                "Europe/Berlin",
+                BudgetWindow::Week,
+                "2026-12-27T23:00",
+                "2027-01-03T23:00",
+            ),
+            (
+                "Europe/Berlin",
+                BudgetWindow::Month,
+                "2026-12-31T23:00",
+                "2027-01-31T23:00",
+            ),
+        ] {
+            let window = window_at(kind, &Zone::named(zone).unwrap(), now);
+            assert!(window.holds(now), "{zone} {kind:?}");
+            let bounds = (text(window.start), window.end.map(text));
+            assert_eq!(bounds, (start.to_owned(), Some(end.to_owned())), "{zone} {kind:?}");
+        }
+        let total = window_at(BudgetWindow::Total, &Zone::default(), now);
+        assert!(total.holds(now) && total == Window::TOTAL);
     }
 }
