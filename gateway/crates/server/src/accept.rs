@@ -3,7 +3,6 @@
 //! Each worker is a thread with a runtime of its own: a connection stays with its worker, and so do the connections to
 //! providers, so that no call crosses threads. New connections go to the worker that has the fewest.
 
-use std::future::poll_fn;
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -12,28 +11,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use serde_json::json;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::alarm::ConnectionTimer;
+use crate::caller::{Dates, Wire, serve};
 use crate::gateway::{Gateway, Worker};
+use crate::leaving::Leaving;
 use crate::seat::Seat;
-use crate::service::answer;
-use crate::socket;
-use crate::stalled::Stalled;
 use crate::upstream::Pool;
 
-/// For a whole request head, and for a connection on which nothing is asked.
-const LONGEST_HEAD: Duration = Duration::from_secs(90);
-/// For a caller to take something of what waits for it. Longer than any pause of one that means to read on.
-const LONGEST_STALL: Duration = Duration::from_mins(5);
 const REAP_EVERY: Duration = Duration::from_secs(10);
 
 /// An accepted connection, on its way to a worker.
@@ -198,6 +187,8 @@ async fn work(
         pool: Arc::new(Pool::default()),
         tasks: TaskTracker::new(),
         seat,
+        leaving: Leaving::default(),
+        dates: Dates::default(),
     });
     let mut reap = tokio::time::interval(REAP_EVERY);
     loop {
@@ -211,13 +202,14 @@ async fn work(
             next = accepted.recv() => next,
         };
         let Some(next) = next else { break };
-        let (worker, stopping) = (Arc::clone(&worker), stopping.clone());
+        let (worker, gently) = (Arc::clone(&worker), stopping.gently.clone());
         let count = Counted(Arc::clone(&connections));
         tasks.spawn(async move {
             let _count = count;
-            serve_accepted(worker, next, stopping).await;
+            serve_accepted(worker, next, gently).await;
         });
     }
+    worker.leaving.tell();
     tasks.close();
     tokio::select! {
         () = tasks.wait() => {}
@@ -235,60 +227,12 @@ impl Drop for Counted {
     }
 }
 
-async fn serve_accepted(worker: Arc<Worker>, accepted: Accepted, stopping: Stopping) {
-    match accepted {
-        Accepted::Tcp(stream) => {
-            if let Ok(stream) = TcpStream::from_std(stream) {
-                serve_connection(worker, stream, stopping).await;
-            }
-        }
-        Accepted::Unix(stream) => {
-            if let Ok(stream) = UnixStream::from_std(stream) {
-                serve_connection(worker, stream, stopping).await;
-            }
-        }
+async fn serve_accepted(worker: Arc<Worker>, accepted: Accepted, gently: CancellationToken) {
+    let wire = match accepted {
+        Accepted::Tcp(stream) => TcpStream::from_std(stream).map(Wire::Tcp),
+        Accepted::Unix(stream) => UnixStream::from_std(stream).map(Wire::Unix),
+    };
+    if let Ok(wire) = wire {
+        serve(worker, wire, gently).await;
     }
-}
-
-async fn serve_connection(
-    worker: Arc<Worker>,
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    stopping: Stopping,
-) {
-    let opened = Arc::new(socket::Connection {
-        sockets: TaskTracker::new(),
-        gently: stopping.gently.clone(),
-        timer: ConnectionTimer::default(),
-        behind: Arc::default(),
-    });
-    let (behind, theirs) = (Arc::clone(&opened.behind), Arc::clone(&worker));
-    let sockets = opened.sockets.clone();
-    let mut server = http1::Builder::new();
-    server.timer(opened.timer.clone()).header_read_timeout(LONGEST_HEAD);
-    let service = service_fn(move |request| answer(Arc::clone(&worker), request, Arc::clone(&opened)));
-    let stream = Stalled::after(LONGEST_STALL, stream);
-    let serving = server.serve_connection(TokioIo::new(stream), service).with_upgrades();
-    let mut connection = std::pin::pin!(serving);
-    let mut told = std::pin::pin!(stopping.gently.cancelled());
-    let (mut listens, mut is_leaving) = (false, false);
-    // How a connection ends is known to the calls on it; beyond them it is of no interest.
-    poll_fn(|cx| {
-        // Listened for once: it wakes this task, and a look says whether it has been told.
-        if !is_leaving && (!listens || stopping.gently.is_cancelled()) {
-            listens = true;
-            is_leaving = told.as_mut().poll(cx).is_ready();
-            if is_leaving {
-                connection.as_mut().graceful_shutdown();
-            }
-        }
-        let polled = connection.as_mut().poll(cx);
-        // What could be written is, so the call that this was for is written down.
-        behind.write_down();
-        theirs.seat.turn();
-        polled.map(drop)
-    })
-    .await;
-    // A socket that the connection became goes on by itself.
-    sockets.close();
-    sockets.wait().await;
 }

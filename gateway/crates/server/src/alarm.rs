@@ -4,11 +4,9 @@
 //! far more than to let one timer stand where it is, and set it anew in the rare case that it rings.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use hyper::rt::Timer;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A timer for one wait at a time.
@@ -90,52 +88,6 @@ impl Wait {
     }
 }
 
-/// The alarm of a caller's connection: for the heads of its requests, which hyper waits for, and for their bodies.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ConnectionTimer {
-    alarm: Arc<Mutex<Alarm>>,
-}
-
-impl ConnectionTimer {
-    pub(crate) fn alarm(&self) -> MutexGuard<'_, Alarm> {
-        self.alarm.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Timer for ConnectionTimer {
-    fn sleep(&self, duration: Duration) -> Pin<Box<dyn hyper::rt::Sleep>> {
-        self.sleep_until(self.now() + duration)
-    }
-
-    fn sleep_until(&self, deadline: std::time::Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
-        Box::pin(Until {
-            timer: self.clone(),
-            moment: deadline.into(),
-        })
-    }
-
-    fn now(&self) -> std::time::Instant {
-        Instant::now().into_std()
-    }
-}
-
-/// What hyper holds while it waits.
-#[derive(Debug)]
-struct Until {
-    timer: ConnectionTimer,
-    moment: Instant,
-}
-
-impl Future for Until {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.timer.alarm().poll_at(self.moment, cx)
-    }
-}
-
-impl hyper::rt::Sleep for Until {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,14 +155,5 @@ mod tests {
                 "{longest:?}"
             );
         }
-    }
-
-    #[tokio::test]
-    async fn hyper_waits_as_long_as_it_asked() {
-        let timer = ConnectionTimer::default();
-        let began = Instant::now();
-        drop(timer.sleep(ms(10)));
-        timer.sleep(ms(40)).await;
-        assert!(began.elapsed() >= ms(40));
     }
 }

@@ -1,8 +1,6 @@
 //! Reading a request's body, within bounds.
 
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::Poll;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -10,10 +8,8 @@ use http::Version;
 use http::header::{CONTENT_LENGTH, HOST, HeaderMap, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::Authority;
-use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Incoming};
 
-use crate::alarm::{ConnectionTimer, Wait};
+use crate::caller::{BodyFault, Connection};
 use crate::reply::Refusal;
 
 /// A caller that sends nothing for this long is given up.
@@ -23,13 +19,11 @@ const MOST_DISCARDED: usize = 128 << 20;
 const LONGEST_DISCARD: Duration = Duration::from_secs(10);
 /// A longer name of a host is left to the parser.
 const LONGEST_PLAIN_HOST: usize = 255;
-/// Room set aside before the first byte is there to fill it.
-const MOST_AHEAD: usize = 1 << 20;
 
 /// The body of a request: still to come, or here already because it came as a message of its own.
 #[derive(Debug)]
 pub(crate) enum RequestBody {
-    Coming(Incoming, ConnectionTimer),
+    Coming(Arc<Connection>),
     Here(Bytes),
 }
 
@@ -40,7 +34,7 @@ impl RequestBody {
     /// 413 beyond the limit, 408 when the caller goes silent, 400 when it breaks off.
     pub(crate) async fn read(&mut self, limit: u64) -> Result<Bytes, Refusal> {
         match self {
-            Self::Coming(body, timer) => read_body(body, timer, limit).await,
+            Self::Coming(connection) => read_body(connection, limit).await,
             Self::Here(bytes) if bytes.len() as u64 > limit => {
                 Err(too_large(usize::try_from(limit).unwrap_or(usize::MAX)))
             }
@@ -50,8 +44,8 @@ impl RequestBody {
 
     /// Read and forget what is left of a refused body, for a while.
     pub(crate) async fn discard(&mut self) {
-        if let Self::Coming(body, _) = self {
-            discard(body).await;
+        if let Self::Coming(connection) = self {
+            discard(connection).await;
         }
     }
 }
@@ -109,22 +103,18 @@ pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
-async fn read_body(body: &mut Incoming, timer: &ConnectionTimer, limit: u64) -> Result<Bytes, Refusal> {
+async fn read_body(connection: &Connection, limit: u64) -> Result<Bytes, Refusal> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let announced = body.size_hint().lower();
-    if announced > limit as u64 {
-        return Err(too_large(limit));
+    if let Some(length) = connection.announced() {
+        let length = usize::try_from(length).ok().filter(|length| *length <= limit);
+        let length = length.ok_or_else(|| too_large(limit))?;
+        return Ok(connection.whole_body(length, IDLE).await?);
     }
-    let Some(first) = next(body, timer).await? else {
+    let Some(first) = connection.next_of_body(IDLE).await? else {
         return Ok(Bytes::new());
     };
-    if body.is_end_stream() && first.len() <= limit {
-        return Ok(first);
-    }
-    let ahead = usize::try_from(announced).unwrap_or(usize::MAX).min(MOST_AHEAD);
-    let mut whole = BytesMut::with_capacity(ahead.max(first.len()));
-    whole.extend_from_slice(&first);
-    while let Some(chunk) = next(body, timer).await? {
+    let mut whole = BytesMut::from(first);
+    while let Some(chunk) = connection.next_of_body(IDLE).await? {
         if whole.len() + chunk.len() > limit {
             return Err(too_large(limit));
         }
@@ -137,22 +127,11 @@ async fn read_body(body: &mut Incoming, timer: &ConnectionTimer, limit: u64) -> 
     }
 }
 
-async fn next(body: &mut Incoming, timer: &ConnectionTimer) -> Result<Option<Bytes>, Refusal> {
-    loop {
-        let mut silence = Wait::of(IDLE);
-        let frame = poll_fn(|cx| match Pin::new(&mut *body).poll_frame(cx) {
-            Poll::Ready(frame) => Poll::Ready(Ok(frame)),
-            Poll::Pending => silence.poll(&mut timer.alarm(), cx).map(Err),
-        });
-        match frame.await {
-            Err(()) => return Err(Refusal::new(408, "body_too_slow", "The request body stopped coming.")),
-            Ok(None) => return Ok(None),
-            Ok(Some(Err(_))) => return Err(Refusal::new(400, "body_broken", "The request body broke off.")),
-            Ok(Some(Ok(frame))) => {
-                if let Ok(data) = frame.into_data() {
-                    return Ok(Some(data));
-                }
-            }
+impl From<BodyFault> for Refusal {
+    fn from(fault: BodyFault) -> Self {
+        match fault {
+            BodyFault::Silent => Self::new(408, "body_too_slow", "The request body stopped coming."),
+            BodyFault::Broken => Self::new(400, "body_broken", "The request body broke off."),
         }
     }
 }
@@ -165,11 +144,11 @@ fn too_large(limit: usize) -> Refusal {
     )
 }
 
-async fn discard(body: &mut Incoming) {
+async fn discard(connection: &Connection) {
     let mut left = MOST_DISCARDED;
     let reading = async {
-        while let Some(Ok(frame)) = body.frame().await {
-            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+        while let Ok(Some(bytes)) = connection.next_of_body(LONGEST_DISCARD).await {
+            left = left.saturating_sub(bytes.len());
             if left == 0 {
                 break;
             }

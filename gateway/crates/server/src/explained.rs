@@ -5,12 +5,10 @@ use std::time::Instant;
 
 use airside_protocols::Family;
 use airside_routing::{Imagined, Known, explain};
-use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
-use http_body_util::{BodyExt as _, Collected, Limited};
-use hyper::body::Incoming;
 
+use crate::body::RequestBody;
 use crate::call::AnswerStream;
 use crate::call::route::World;
 use crate::gateway::Gateway;
@@ -18,10 +16,10 @@ use crate::reply::{self, Refusal};
 use crate::service::check_join_token;
 
 /// A described call may hold a whole request.
-const MOST_BYTES: usize = 16 << 20;
+const MOST_BYTES: u64 = 16 << 20;
 
 /// Explain one imagined call.
-pub(crate) async fn answer(gateway: &Gateway, head: &Parts, body: Incoming, id: &str) -> Response<AnswerStream> {
+pub(crate) async fn answer(gateway: &Gateway, head: &Parts, body: RequestBody, id: &str) -> Response<AnswerStream> {
     let answered = match check_join_token(gateway, &head.headers) {
         Ok(()) => explained(gateway, body).await,
         Err(refusal) => Err(refusal),
@@ -32,10 +30,8 @@ pub(crate) async fn answer(gateway: &Gateway, head: &Parts, body: Incoming, id: 
     }
 }
 
-async fn explained(gateway: &Gateway, body: Incoming) -> Result<String, Refusal> {
-    let unreadable = || Refusal::new(413, "body_too_large", "A described call may have 16 MiB.");
-    let body = Limited::new(body, MOST_BYTES).collect().await;
-    let body: Bytes = body.map(Collected::to_bytes).map_err(|_| unreadable())?;
+async fn explained(gateway: &Gateway, mut body: RequestBody) -> Result<String, Refusal> {
+    let body = body.read(MOST_BYTES).await?;
     let active = gateway
         .active()
         .ok_or_else(|| Refusal::new(503, "no_snapshot", "This gateway has no snapshot yet."))?;

@@ -12,11 +12,13 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::active::Active;
+use crate::caller::Dates;
 use crate::clock::Clock;
 use crate::control::{Desk, FlushDesk, RateDesk};
 use crate::credentials::Wallet;
 use crate::identifiers::Identifiers;
 use crate::known::{Known, Marker};
+use crate::leaving::Leaving;
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::options::JoinToken;
@@ -185,4 +187,7 @@ pub(crate) struct Worker {
     pub(crate) pool: Arc<Pool>,
     pub(crate) tasks: TaskTracker,
     pub(crate) seat: Seat,
+    /// Whether its connections take nothing new.
+    pub(crate) leaving: Leaving,
+    pub(crate) dates: Dates,
 }

@@ -1,6 +1,5 @@
 //! Where a request goes: by path and method, before anything else of it is read.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -8,13 +7,12 @@ use std::time::{Duration, Instant};
 use airside_protocols::{Address, Family, FrontDoor};
 use http::header::{ALLOW, AUTHORIZATION, CONNECTION, HeaderMap, HeaderValue, UPGRADE};
 use http::request::Parts;
-use http::{Method, Request, Response};
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use http::{Method, Response};
 use serde_json::json;
 
 use crate::body::{RequestBody, check_head};
 use crate::call::{AnswerStream, Arrived, serve};
+use crate::caller::Connection;
 use crate::compact::compact;
 use crate::explained;
 use crate::gateway::{Gateway, Worker};
@@ -25,46 +23,40 @@ use crate::socket;
 
 const FLUSH_PATH: &str = "/internal/v1/journal/flush";
 const EXPLAIN_PATH: &str = "/internal/v1/routes/explain";
+const LONGEST_WISH: u64 = 4096;
 const LONGEST_FLUSH: Duration = Duration::from_mins(1);
 /// In which a call whose answer is out has its record, as a rule.
 const LONGEST_WRITE: Duration = Duration::from_millis(1);
 
 /// Answer one request.
-pub(crate) async fn answer(
-    worker: Arc<Worker>,
-    request: Request<Incoming>,
-    connection: Arc<socket::Connection>,
-) -> Result<Response<AnswerStream>, Infallible> {
+pub(crate) async fn answer(worker: &Arc<Worker>, head: Parts, connection: &Arc<Connection>) -> Response<AnswerStream> {
     let at = Instant::now();
-    let (head, body) = request.into_parts();
     if let Err(refusal) = check_head(&head) {
         let id = worker.gateway.identifiers.new_id("call", worker.gateway.clock.now());
         let mut response = refusal.into_response(family_of(head.uri.path(), &head.headers), &id);
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
-        return Ok(response);
+        return response;
     }
     let address = Address::of(head.uri.path());
     if opens_socket(&head, address.as_ref()) {
-        let request = Request::from_parts(head, body);
-        return Ok(Box::pin(socket::open(worker, request, &connection)).await);
+        return Box::pin(socket::open(worker, head, connection)).await;
     }
+    let body = RequestBody::Coming(Arc::clone(connection));
     let mut response = match address {
         // Boxed: the rare way is by far the larger future.
-        None => Box::pin(elsewhere(&worker, head, body)).await,
+        None => Box::pin(elsewhere(worker, head, body)).await,
         Some(address) if head.method == Method::POST => {
-            let body = RequestBody::Coming(body, connection.timer.clone());
             let arrived = Arrived {
                 address,
                 head,
                 body,
                 at,
             };
-            let response = called(&worker, arrived).await;
-            response.map(|body| body.written_down_by(&connection.behind))
+            called(worker, arrived).await
         }
-        Some(address) => at_wrong_method(&worker, address.door, &head),
+        Some(address) => at_wrong_method(worker, address.door, &head),
     };
     if worker.gateway.is_leaving() {
         // The next request is the other gateway's; closing after an answer loses none.
@@ -72,7 +64,7 @@ pub(crate) async fn answer(
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response)
+    response
 }
 
 async fn called(worker: &Arc<Worker>, arrived: Arrived) -> Response<AnswerStream> {
@@ -121,7 +113,7 @@ fn wrong_method(family: Family, allowed: &'static str, id: &str) -> Response<Ans
     response
 }
 
-async fn elsewhere(worker: &Worker, head: Parts, body: Incoming) -> Response<AnswerStream> {
+async fn elsewhere(worker: &Worker, head: Parts, body: RequestBody) -> Response<AnswerStream> {
     let gateway = &worker.gateway;
     let id = gateway.identifiers.new_id("call", gateway.clock.now());
     let path = head.uri.path();
@@ -160,8 +152,15 @@ fn family_of(path: &str, headers: &HeaderMap) -> Family {
     }
 }
 
+/// The dialect to speak where this is said in place of a request.
+pub(crate) fn family_of_line(said: &[u8]) -> Family {
+    let line = said.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let target = line.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
+    family_of(&String::from_utf8_lossy(target), &HeaderMap::new())
+}
+
 /// Wait until the control plane has every record numbered so far.
-async fn flush(worker: &Worker, head: &Parts, body: Incoming, id: &str) -> Response<AnswerStream> {
+async fn flush(worker: &Worker, head: &Parts, mut body: RequestBody, id: &str) -> Response<AnswerStream> {
     #[derive(serde::Deserialize)]
     struct Wish {
         timeout_ms: u64,
@@ -170,8 +169,7 @@ async fn flush(worker: &Worker, head: &Parts, body: Incoming, id: &str) -> Respo
     if let Err(refusal) = check_join_token(gateway, &head.headers) {
         return refusal.into_response(Family::OpenaiChat, id);
     }
-    let limited = http_body_util::Limited::new(body, 4096).collect().await;
-    let text = limited.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let text = body.read(LONGEST_WISH).await.unwrap_or_default();
     let wish = serde_json::from_slice(&text).unwrap_or(Wish { timeout_ms: 5_000 });
     let patience = Duration::from_millis(wish.timeout_ms).min(LONGEST_FLUSH);
     all_written(gateway, patience).await;

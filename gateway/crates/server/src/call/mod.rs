@@ -5,7 +5,6 @@
 mod admit;
 mod array;
 mod ask;
-mod behind;
 mod finish;
 mod foreign;
 mod hold;
@@ -23,8 +22,7 @@ mod stream;
 mod thread;
 mod told;
 
-pub(crate) use behind::Behind;
 pub(crate) use identity::shortened;
 pub(crate) use serve::{Arrived, serve};
 pub(crate) use shares::{Cap, Share, scope_name};
-pub(crate) use stream::AnswerStream;
+pub(crate) use stream::{AnswerStream, Chunks};

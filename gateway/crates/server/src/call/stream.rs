@@ -2,14 +2,12 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::Stream;
 use http_body::{Body, Frame, SizeHint};
 
-use super::behind::Behind;
 use super::settle::Call;
 
 /// The answer cannot be finished: the caller's connection is closed, so that it is not taken for whole.
@@ -33,8 +31,6 @@ pub(crate) enum AnswerStream {
     Whole {
         bytes: Option<Bytes>,
         call: Option<Box<Call>>,
-        /// Where the call waits until they are written, if somebody sees to that.
-        behind: Option<Arc<Behind>>,
     },
     /// What a provider sends, as it sends it.
     Chunks(Chunks),
@@ -52,7 +48,6 @@ impl AnswerStream {
         Self::Whole {
             bytes: Some(bytes),
             call: None,
-            behind: None,
         }
     }
 
@@ -61,19 +56,7 @@ impl AnswerStream {
         Self::Whole {
             bytes: Some(bytes),
             call: Some(call),
-            behind: None,
         }
-    }
-
-    /// The same; a call that ends with whole bytes is written down when `behind` is told to.
-    pub(crate) fn written_down_by(mut self, writer: &Arc<Behind>) -> Self {
-        if let Self::Whole {
-            call: Some(_), behind, ..
-        } = &mut self
-        {
-            *behind = Some(Arc::clone(writer));
-        }
-        self
     }
 
     /// A relay.
@@ -88,12 +71,9 @@ impl Body for AnswerStream {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         match self.get_mut() {
-            Self::Whole { bytes, call, behind } => {
+            Self::Whole { bytes, call } => {
                 if let Some(mut call) = call.take() {
                     call.settle_answered();
-                    if let Some(behind) = behind.take() {
-                        behind.put(call);
-                    }
                 }
                 Poll::Ready(
                     bytes

@@ -13,15 +13,12 @@ use http::header::{
     SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode, Version};
-use hyper::body::Incoming;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use http::{Method, Response, StatusCode, Version};
 
 use super::session::{Session, hold};
-use crate::alarm::ConnectionTimer;
 use crate::authenticate::authenticate;
-use crate::call::{AnswerStream, Behind};
+use crate::call::AnswerStream;
+use crate::caller::Connection;
 use crate::gateway::Worker;
 use crate::reply::Refusal;
 
@@ -34,30 +31,11 @@ const VERSION: HeaderValue = HeaderValue::from_static("13");
 /// What RFC 6455 appends to the key.
 const ACCEPT_SUFFIX: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// What a request needs of the connection that it came by.
-#[derive(Debug)]
-pub(crate) struct Connection {
-    /// Holds the connection's task open until its socket is over.
-    pub(crate) sockets: TaskTracker,
-    /// The gateway stops: what is under way is finished, and nothing new begun.
-    pub(crate) gently: CancellationToken,
-    /// For what is waited for from its other end.
-    pub(crate) timer: ConnectionTimer,
-    /// The call whose answer is being written.
-    pub(crate) behind: Arc<Behind>,
-}
-
 /// Make a socket of this request, if its caller may have one.
-pub(crate) async fn open(
-    worker: Arc<Worker>,
-    mut request: Request<Incoming>,
-    connection: &Connection,
-) -> Response<AnswerStream> {
+pub(crate) async fn open(worker: &Arc<Worker>, mut head: Parts, connection: &Connection) -> Response<AnswerStream> {
     let gateway = &worker.gateway;
     let id = gateway.identifiers.new_id("call", gateway.clock.now());
-    let upgrade = hyper::upgrade::on(&mut request);
-    let (mut head, _) = request.into_parts();
-    let accept = match admitted(&worker, &head).await {
+    let accept = match admitted(worker, &head).await {
         Ok(accept) => accept,
         Err(refusal) => {
             let needs_version = refusal.code == "websocket_version";
@@ -68,15 +46,13 @@ pub(crate) async fn open(
             return response;
         }
     };
-    let counted = Counted::new(&worker);
+    let counted = Counted::new(worker);
     head.method = Method::POST;
     head.headers = call_headers(&head.headers);
-    let session = Session::new(Arc::clone(&worker), head, connection.gently.clone());
-    connection.sockets.spawn(async move {
+    let session = Session::new(Arc::clone(worker), head, connection.gently.clone());
+    connection.becomes(async move |over| {
         let _counted = counted;
-        if let Ok(upgraded) = upgrade.await {
-            Box::pin(hold(upgraded, session)).await;
-        }
+        Box::pin(hold(over, session)).await;
     });
     switching(accept)
 }

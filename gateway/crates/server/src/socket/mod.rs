@@ -11,4 +11,4 @@ mod transcript;
 mod wire;
 mod words;
 
-pub(crate) use handshake::{Connection, open};
+pub(crate) use handshake::open;

@@ -13,7 +13,6 @@ use http::Response;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http_body_util::BodyExt as _;
-use hyper::upgrade::Upgraded;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
@@ -26,6 +25,7 @@ use super::words;
 use crate::authenticate::authenticate;
 use crate::body::RequestBody;
 use crate::call::{AnswerStream, Arrived, serve};
+use crate::caller::HandedOver;
 use crate::gateway::Worker;
 use crate::reply::Refusal;
 
@@ -70,8 +70,8 @@ impl Session {
 }
 
 /// Serve a socket until it ends.
-pub(super) async fn hold(upgraded: Upgraded, mut session: Session) {
-    let mut socket = wire::over(upgraded, session.most_bytes).await;
+pub(super) async fn hold(over: HandedOver, mut session: Session) {
+    let mut socket = wire::over(over, session.most_bytes).await;
     let end = session.converse(&mut socket).await;
     wire::close(&mut socket, end).await;
 }

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+
+use crate::caller::{CallerWire, HandedOver};
 
 /// A caller that takes nothing for this long is given up.
 const LONGEST_WRITE: Duration = Duration::from_mins(5);
@@ -21,7 +21,7 @@ const LONGEST_FAREWELL: Duration = Duration::from_secs(2);
 const MOST_WAITING: usize = 8;
 const BUFFER_BYTES: usize = 16 << 10;
 
-pub(super) type Socket = WebSocketStream<TokioIo<Upgraded>>;
+pub(super) type Socket = WebSocketStream<CallerWire>;
 
 /// How a socket ends.
 #[derive(Debug)]
@@ -33,14 +33,14 @@ pub(super) enum End {
 }
 
 /// A socket whose messages are at most so long.
-pub(super) async fn over(upgraded: Upgraded, most_bytes: u64) -> Socket {
+pub(super) async fn over(over: HandedOver, most_bytes: u64) -> Socket {
     let most = usize::try_from(most_bytes).unwrap_or(usize::MAX);
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER_BYTES)
         .write_buffer_size(BUFFER_BYTES)
         .max_message_size(Some(most))
         .max_frame_size(Some(most));
-    WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await
+    WebSocketStream::from_partially_read(over.wire, over.unread.to_vec(), Role::Server, Some(config)).await
 }
 
 /// End a socket in order: our close frame first, then theirs, and nothing left unread that would make a reset of it.

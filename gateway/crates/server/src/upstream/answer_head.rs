@@ -1,13 +1,12 @@
 //! The head of an HTTP/1.1 answer: what it says, and how its body is framed (RFC 9112, 6.3).
 
 use std::mem::MaybeUninit;
-use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use bytes::BytesMut;
+use http::header::{HeaderMap, HeaderName};
 use httparse::{ParserConfig, Response, Status};
 
-use super::framing::{Chunks, Framing};
+use crate::http1::{BadField, Chunks, Fields, Framing, value_of};
 
 const MOST_HEADERS: usize = 100;
 /// What the gateway says of a call is said beside these headers: with room for it they need not move.
@@ -16,6 +15,12 @@ const ROOM_FOR_OURS: usize = 10;
 /// What a provider sent as a head is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BadHead;
+
+impl From<BadField> for BadHead {
+    fn from(_: BadField) -> Self {
+        Self
+    }
+}
 
 /// The head of an answer.
 #[derive(Debug)]
@@ -44,28 +49,20 @@ pub(crate) fn take_head(unread: &mut BytesMut, is_head_request: bool) -> Result<
     let mut headers = HeaderMap::with_capacity(response.headers.len() + ROOM_FOR_OURS);
     let base = unread.as_ptr().addr();
     // Where each value lies, so that it can share the memory it was read into.
-    let mut fields = Vec::with_capacity(response.headers.len());
-    let (mut is_coded, mut names_options) = (false, false);
+    let mut places = Vec::with_capacity(response.headers.len());
+    let mut fields = Fields::default();
     for header in response.headers.iter() {
         let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|_| BadHead)?;
-        is_coded |= name == TRANSFER_ENCODING;
-        names_options |= name == CONNECTION;
+        fields.note(&name, header.value)?;
         let start = header.value.as_ptr().addr().wrapping_sub(base);
-        fields.push((name, start..start.wrapping_add(header.value.len())));
+        places.push((name, start..start.wrapping_add(header.value.len())));
     }
     let head = unread.split_to(head_bytes).freeze();
-    for (name, place) in fields {
+    for (name, place) in places {
         headers.append(name, value_of(&head, place)?);
     }
-    let is_chunked = is_coded && is_chunked(&headers)?;
-    let framing = framing((status, version), is_chunked, length(&headers)?, is_head_request)?;
-    // What is not there is not looked up.
-    let says_so = if names_options {
-        keeps(version, &headers)
-    } else {
-        version > 0
-    };
-    let keeps = says_so && framing != Framing::UntilClose;
+    let framing = framing((status, version), &fields, is_head_request)?;
+    let keeps = fields.keeps(version) && framing != Framing::UntilClose;
     Ok(Some(AnswerHead {
         status,
         headers,
@@ -74,27 +71,11 @@ pub(crate) fn take_head(unread: &mut BytesMut, is_head_request: bool) -> Result<
     }))
 }
 
-fn value_of(head: &Bytes, place: Range<usize>) -> Result<HeaderValue, BadHead> {
-    // An empty value may lie anywhere.
-    if place.is_empty() {
-        return Ok(HeaderValue::from_static(""));
-    }
-    if place.end > head.len() {
-        return Err(BadHead);
-    }
-    HeaderValue::from_maybe_shared(head.slice(place)).map_err(|_| BadHead)
-}
-
-fn framing(
-    (status, version): (u16, u8),
-    is_chunked: bool,
-    length: Option<u64>,
-    is_head_request: bool,
-) -> Result<Framing, BadHead> {
+fn framing((status, version): (u16, u8), fields: &Fields, is_head_request: bool) -> Result<Framing, BadHead> {
     if is_head_request || status < 200 || status == 204 || status == 304 {
         return Ok(Framing::OVER);
     }
-    match (is_chunked, length) {
+    match (fields.is_chunked, fields.length) {
         // Both at once is how one answer is hidden in another; HTTP/1.0 has no chunks.
         (true, Some(_)) => Err(BadHead),
         (true, None) if version == 0 => Err(BadHead),
@@ -104,48 +85,10 @@ fn framing(
     }
 }
 
-/// The length, if one is named; named twice, it must be the same.
-fn length(headers: &HeaderMap) -> Result<Option<u64>, BadHead> {
-    let mut length = None;
-    for value in headers.get_all(CONTENT_LENGTH) {
-        let text = value.to_str().map_err(|_| BadHead)?;
-        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(BadHead);
-        }
-        let named = text.parse().map_err(|_| BadHead)?;
-        if length.is_some_and(|known| known != named) {
-            return Err(BadHead);
-        }
-        length = Some(named);
-    }
-    Ok(length)
-}
-
-/// True for chunks; any other coding is none that was asked for.
-fn is_chunked(headers: &HeaderMap) -> Result<bool, BadHead> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => Ok(false),
-        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(true),
-        _ => Err(BadHead),
-    }
-}
-
-fn keeps(version: u8, headers: &HeaderMap) -> bool {
-    let mut says_close = false;
-    let mut says_keep = false;
-    for value in headers.get_all(CONNECTION) {
-        for option in value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-            says_close |= option.eq_ignore_ascii_case(b"close");
-            says_keep |= option.eq_ignore_ascii_case(b"keep-alive");
-        }
-    }
-    !says_close && (version > 0 || says_keep)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
 
     fn head(text: &str) -> Result<Option<AnswerHead>, BadHead> {
         take_head(&mut BytesMut::from(text), false)

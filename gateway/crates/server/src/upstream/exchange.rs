@@ -17,10 +17,10 @@ use tokio_util::task::TaskTracker;
 use super::body::OutBody;
 use super::connect::{Connection, Connector};
 use super::decoded::DecodedBody;
-use super::framing::Framing;
 use super::http1::{self, Http1, NoHead};
 use super::pool::{Http2, Pool};
 use crate::alarm::{Alarm, Wait};
+use crate::http1::Framing;
 
 /// Where a request goes and how long it may take.
 #[derive(Debug)]

@@ -8,7 +8,6 @@ mod body;
 mod connect;
 mod decoded;
 mod exchange;
-mod framing;
 mod http1;
 mod pool;
 

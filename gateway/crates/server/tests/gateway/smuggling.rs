@@ -17,8 +17,6 @@ const LAST: &str = "GET /healthz HTTP/1.1\r\nhost: g\r\nconnection: close\r\n\r\
 enum Right {
     /// One call reaches the provider, with the body as it was meant.
     Served,
-    /// Served by its chunks, as RFC 9112, 6.3 has it, and the connection ends: what follows is no request.
-    ServedLast,
     /// Nothing reaches the provider; this status, and the connection ends.
     Refused(u16),
     /// Nothing reaches the provider; this status, and the connection may go on.
@@ -50,7 +48,7 @@ fn lengths() -> Vec<(&'static str, String, Right)> {
     vec![
         ("a plain request", sized(""), Right::Served),
         ("a chunked request", chunked("", &whole()), Right::Served),
-        ("both lengths, chunked body", with(&both, &whole()), Right::ServedLast),
+        ("both lengths, chunked body", with(&both, &whole()), Right::Refused(400)),
         (
             "both lengths, hidden request",
             with(
@@ -157,6 +155,16 @@ fn heads() -> Vec<(&'static str, String, Right)> {
         (
             "a space before the colon of the length",
             with(&format!("content-length : {}\r\n", BODY.len()), BODY),
+            Right::Refused(400),
+        ),
+        (
+            "a bare line feed behind a header",
+            sized("x-a: b\nx-c: d\r\n"),
+            Right::Refused(400),
+        ),
+        (
+            "bare line feeds throughout",
+            sized("").replace("\r\n", "\n"),
             Right::Refused(400),
         ),
         ("a folded header", sized("x-a: b\r\n c\r\n"), Right::Refused(400)),
@@ -272,7 +280,6 @@ fn each_request_has_one_outcome_and_nothing_is_smuggled() {
         expected += served;
         let is_right = match right {
             Right::Served => statuses == [200, 200] && served == 1,
-            Right::ServedLast => statuses == [200] && served == 1,
             Right::Refused(status) => statuses == [status] && served == 0,
             Right::Answered(status) => statuses.first() == Some(&status) && served == 0,
             Right::Dropped => statuses.iter().all(|status| *status == 400) && served == 0,
@@ -326,6 +333,97 @@ fn a_caller_that_waits_to_be_asked_for_its_body_is_asked() {
     let mut stranger = place.caller();
     stranger.raw(head.replace(KEY, "nobody").as_bytes());
     assert_eq!(stranger.reply().status, 401);
+}
+
+#[test]
+fn what_is_no_request_is_refused_in_words_too() {
+    let provider = Provider::always(answer(200, "", MESSAGE));
+    let place = Place::new(&snapshot("anthropic", &[&provider]));
+    let long = format!("/v1/messages?{}", "q".repeat(70_000));
+    for (request, status, code) in [
+        (sized("x-a : b\r\n"), 400, "malformed_head"),
+        (sized(&"x-a: b\r\n".repeat(200)), 431, "head_too_large"),
+        (
+            sized(&format!("x-a: {}\r\n", "b".repeat(200 << 10))),
+            431,
+            "head_too_large",
+        ),
+        (sized("").replacen("/v1/messages", &long, 1), 414, "target_too_long"),
+        (with("content-length: 1, 2\r\n", BODY), 400, "malformed_head"),
+    ] {
+        let mut caller = place.caller();
+        let _ = caller.try_raw(request.as_bytes());
+        let reply = caller.reply();
+        assert_eq!(
+            (reply.status, reply.header("connection")),
+            (status, Some("close")),
+            "{code}"
+        );
+        let said = reply.json();
+        assert_eq!((&said["type"], &said["error"]["code"]), (&json!("error"), &json!(code)));
+    }
+    let mut caller = place.caller();
+    caller.raw(b"POST /v1/responses HTTP/1.1\r\nnonsense\r\n\r\n");
+    assert_eq!(caller.reply().json()["error"]["code"], json!("malformed_head"));
+    assert!(provider.received().is_empty());
+}
+
+#[test]
+fn an_answer_that_comes_before_the_request_is_read_is_not_lost() {
+    let provider = Provider::always(answer(200, "", MESSAGE));
+    let place = Place::new(&snapshot("anthropic", &[&provider]));
+    let mut caller = place.caller();
+    let size = 3 << 20;
+    let head = format!("POST /v1/nowhere HTTP/1.1\r\nhost: g\r\ncontent-length: {size}\r\n\r\n");
+    caller.raw(head.as_bytes());
+    caller.raw(&vec![b'x'; size]);
+    let reply = caller.reply();
+    assert_eq!((reply.status, reply.header("connection")), (404, Some("close")));
+    assert_eq!(caller.statuses(), [0_u16; 0]);
+}
+
+#[test]
+fn a_connection_goes_on_only_if_its_caller_means_it_to() {
+    let provider = Provider::always(answer(200, "", MESSAGE));
+    let place = Place::new(&snapshot("anthropic", &[&provider]));
+    for (version, headers, said) in [
+        ("1.1", "", None),
+        ("1.1", "connection: close\r\n", Some("close")),
+        ("1.0", "", Some("close")),
+        ("1.0", "connection: keep-alive\r\n", Some("keep-alive")),
+    ] {
+        let mut caller = place.caller();
+        let request = sized(headers).replace("HTTP/1.1", &format!("HTTP/{version}"));
+        caller.raw([request.as_bytes(), LAST.as_bytes()].concat().as_slice());
+        let reply = caller.reply();
+        assert_eq!(
+            (reply.status, reply.header("connection")),
+            (200, said),
+            "{version} {headers}"
+        );
+        assert!(reply.header("date").is_some_and(|date| date.ends_with(" GMT")));
+        let goes_on = said != Some("close");
+        assert_eq!(
+            caller.statuses(),
+            if goes_on { vec![200] } else { vec![] },
+            "{version} {headers}"
+        );
+    }
+}
+
+#[test]
+fn of_a_head_request_only_the_head_is_answered() {
+    let provider = Provider::always(answer(200, "", MESSAGE));
+    let place = Place::new(&snapshot("anthropic", &[&provider]));
+    let mut caller = place.caller();
+    caller.raw(b"HEAD /healthz HTTP/1.1\r\nhost: g\r\n\r\n");
+    let head = caller.head();
+    assert!(
+        head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("content-length: 14\r\n"),
+        "{head}"
+    );
+    caller.raw(LAST.as_bytes());
+    assert_eq!(caller.statuses(), [200]);
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! Where the body of an HTTP/1.1 answer ends (RFC 9112, 6 and 7), and its bytes without the framing.
+//! Where the body of an HTTP/1.1 message ends (RFC 9112, 6 and 7), and its bytes without the framing.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-/// Of all chunk extensions, or all trailers, of one answer; neither means anything here.
+/// Of all chunk extensions, or all trailers, of one message; neither means anything here.
 const MOST_IGNORED: usize = 16 << 10;
 /// Sixteen would do for any 64-bit size; a size beyond this is no size.
 const MOST_DIGITS: u8 = 15;

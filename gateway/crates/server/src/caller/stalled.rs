@@ -11,6 +11,15 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::wire::Wire;
+
+impl Stalled<Wire> {
+    /// Take the stream out.
+    pub(super) fn handed_over(&mut self) -> Self {
+        Self::after(self.longest, std::mem::replace(&mut self.stream, Wire::Gone))
+    }
+}
+
 /// A stream whose writes fail once nothing was taken for so long.
 #[derive(Debug)]
 pub(crate) struct Stalled<S> {
@@ -27,6 +36,10 @@ impl<S> Stalled<S> {
             longest,
             waiting: None,
         }
+    }
+
+    pub(super) const fn stream(&self) -> &S {
+        &self.stream
     }
 
     /// What a write came to, if not to waiting for too long.
