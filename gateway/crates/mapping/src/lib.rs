@@ -1,6 +1,6 @@
 //! A file that is written by copying into memory: no system call, and what was copied outlives the process.
 //!
-//! Not for reading and not for files that change their size. One of the two crates with `unsafe` in them
+//! Not for reading and not for files that change their size. One of the three crates with `unsafe` in them
 //! (docs/decisions/0012); it hands out no reference to the memory, so nothing that happens to the file can break a
 //! promise of the compiler.
 

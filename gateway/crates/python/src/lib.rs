@@ -22,9 +22,8 @@ mod airside_gateway {
     };
 }
 
-/// A call makes and drops a few blocks of several kilobytes; glibc's allocator merges and splits its free lists each time.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: airside_heap::Heap = airside_heap::Heap;
 
 fn refused(problem: impl std::fmt::Display) -> PyErr {
     PyValueError::new_err(problem.to_string())

@@ -2,7 +2,7 @@
 
 /// The allocator of the shipped gateway.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: airside_heap::Heap = airside_heap::Heap;
 
 fn main() {
     std::process::exit(airside_server::main(std::env::args_os().skip(1)));

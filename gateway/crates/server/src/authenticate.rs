@@ -29,20 +29,25 @@ pub(crate) struct Caller {
     pub(crate) active: Arc<Active>,
 }
 
-/// Find out who is calling.
+/// Find out who is calling, in this second.
 ///
 /// # Errors
 /// 401 with one sentence for everything that is wrong with a key, so that nothing is learnt from it; 503 while there
 /// is no snapshot, or not the one that the token needs.
-pub(crate) async fn authenticate(gateway: &Gateway, head: &Parts, family: Family) -> Result<Caller, Refusal> {
+pub(crate) async fn authenticate(
+    gateway: &Gateway,
+    head: &Parts,
+    family: Family,
+    now_s: i64,
+) -> Result<Caller, Refusal> {
     let active = gateway.active().ok_or_else(no_snapshot)?;
     let mut reason = "missing";
     let in_query = head.uri.query().filter(|_| family == Family::Gemini).and_then(key_in);
     for text in credentials(&head.headers).chain(in_query) {
         let found = if text.starts_with(TOKEN_PREFIX) {
-            by_token(gateway, &active, text).await?
+            by_token(gateway, &active, text, now_s).await?
         } else if text.starts_with(KEY_PREFIX) {
-            by_key(gateway, &active, text)
+            by_key(gateway, &active, text, now_s)
         } else {
             Err("not_ours")
         };
@@ -88,8 +93,7 @@ fn credentials(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     bearer.chain(api_key).map(str::trim)
 }
 
-fn by_key(gateway: &Gateway, active: &Arc<Active>, key: &str) -> Result<Caller, &'static str> {
-    let now_s = gateway.now_s();
+fn by_key(gateway: &Gateway, active: &Arc<Active>, key: &str, now_s: i64) -> Result<Caller, &'static str> {
     if let Some(principal) = active.known_keys.get(&gateway.marker, key, now_s) {
         let active = Arc::clone(active);
         return Ok(Caller { principal, active });
@@ -115,8 +119,8 @@ async fn by_token(
     gateway: &Gateway,
     active: &Arc<Active>,
     token: &str,
+    now_s: i64,
 ) -> Result<Result<Caller, &'static str>, Refusal> {
-    let now_s = gateway.now_s();
     let known = gateway.known_tokens.get(&gateway.marker, token, now_s);
     let (principal, active) = match known {
         Some(principal) if principal.minimum_snapshot <= active.compiled.snapshot.version => {

@@ -42,6 +42,14 @@ impl RequestBody {
         }
     }
 
+    /// How long it was waited for so far.
+    pub(crate) fn waited(&self) -> Duration {
+        match self {
+            Self::Coming(connection) => connection.waited(),
+            Self::Here(_) => Duration::ZERO,
+        }
+    }
+
     /// Read and forget what is left of a refused body, for a while.
     pub(crate) async fn discard(&mut self) {
         if let Self::Coming(connection) = self {

@@ -11,9 +11,9 @@ use http_body_util::{BodyExt as _, Collected, Limited};
 
 use crate::authenticate::authenticate;
 use crate::body::{RequestBody, check_framing};
-use crate::call::{AnswerStream, Arrived, serve};
+use crate::call::{AnswerStream, Arrived, CALL_ID, Told, serve};
 use crate::gateway::Worker;
-use crate::reply::{self, CALL_ID_HEADER, Refusal, RefusalCode};
+use crate::reply::{self, Refusal, RefusalCode};
 
 /// The longest summary that is taken for one.
 const LONGEST_ANSWER: usize = 8 << 20;
@@ -61,7 +61,13 @@ pub(crate) async fn compact(worker: &Arc<Worker>, mut arrived: Arrived) -> Respo
 /// The body, of a caller who is known: nobody else gets room for one.
 async fn body_of(worker: &Worker, arrived: &mut Arrived) -> Result<Bytes, Refusal> {
     check_framing(&arrived.head.headers)?;
-    let caller = authenticate(&worker.gateway, &arrived.head, Family::OpenaiResponses).await?;
+    let caller = authenticate(
+        &worker.gateway,
+        &arrived.head,
+        Family::OpenaiResponses,
+        worker.gateway.now_s(),
+    )
+    .await?;
     arrived
         .body
         .read(caller.active.compiled.snapshot.limits.max_body_bytes)
@@ -77,7 +83,8 @@ fn is_not_to_be_had(answered: &Response<AnswerStream>) -> bool {
 }
 
 async fn sealed(worker: &Worker, request: &[u8], summary: Response<AnswerStream>) -> Response<AnswerStream> {
-    let (head, answer) = summary.into_parts();
+    let answer = summary.into_body();
+    let call_id = answer.told.get(CALL_ID).map(str::to_owned);
     let gateway = &worker.gateway;
     let now = gateway.clock.now();
     let collected = Limited::new(answer, LONGEST_ANSWER).collect().await;
@@ -91,9 +98,6 @@ async fn sealed(worker: &Worker, request: &[u8], summary: Response<AnswerStream>
         );
         return refusal.into_response(Family::OpenaiResponses, &gateway.identifiers.new_id("call", now));
     };
-    let mut response = reply::json(200, body);
-    if let Some(call_id) = head.headers.get(CALL_ID_HEADER) {
-        response.headers_mut().insert(CALL_ID_HEADER, call_id.clone());
-    }
-    response
+    let told = call_id.as_deref().map(Told::id).unwrap_or_default();
+    reply::json(200, body).map(|body| body.telling(told))
 }

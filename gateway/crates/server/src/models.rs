@@ -27,7 +27,7 @@ pub(crate) fn is_list(path: &str) -> bool {
 /// Answer `GET /v1/models` and `GET /v1/models/{id}`, also under Gemini's `/v1beta`. An `anthropic-version` header asks
 /// for Anthropic's shape.
 pub(crate) async fn answer(gateway: &Gateway, head: &Parts, family: Family, id: &str) -> Response<AnswerStream> {
-    let caller = match authenticate(gateway, head, family).await {
+    let caller = match authenticate(gateway, head, family, gateway.now_s()).await {
         Ok(caller) => caller,
         Err(refusal) => return refusal.into_response(family, id),
     };

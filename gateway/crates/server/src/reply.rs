@@ -4,15 +4,11 @@ use std::time::Duration;
 
 use airside_protocols::{ErrorReply, Family, error_body};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 
-use crate::call::AnswerStream;
+use crate::call::{AnswerStream, Told};
 
-/// The id under which a call is in the journal and the logs.
-pub(crate) const CALL_ID_HEADER: HeaderName = HeaderName::from_static("x-airside-call-id");
-/// The same, by the name that other gateways' users look for.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-airside-request-id");
 /// Tells the vendors' own clients that asking again is in vain.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
@@ -59,7 +55,6 @@ impl Refusal {
         response.extensions_mut().insert(RefusalCode(self.code));
         let headers = response.headers_mut();
         headers.extend(self.headers);
-        tell_id(headers, call_id);
         if let Some(wait) = self.retry_after {
             headers.insert(
                 RETRY_AFTER,
@@ -68,15 +63,7 @@ impl Refusal {
         } else if self.status < 500 && self.status != 429 {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
-        response
-    }
-}
-
-/// Say under which id a call is in the journal.
-pub(crate) fn tell_id(headers: &mut HeaderMap, call_id: &str) {
-    if let Ok(value) = HeaderValue::from_str(call_id) {
-        headers.insert(CALL_ID_HEADER, value.clone());
-        headers.insert(REQUEST_ID, value);
+        response.map(|body| body.telling(Told::id(call_id)))
     }
 }
 

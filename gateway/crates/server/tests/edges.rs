@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Which crates of the workspace each may depend on.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("sight", &[]),
     ("protocols", &["sight"]),
     ("snapshot", &["protocols"]),
@@ -14,6 +14,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
         "routing",
         &["metering", "protocols", "providers", "snapshot", "translation"],
     ),
+    ("heap", &[]),
     ("mapping", &[]),
     ("journal", &["mapping", "metering", "protocols"]),
     ("translation", &["protocols"]),
@@ -24,6 +25,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     (
         "server",
         &[
+            "heap",
             "journal",
             "metering",
             "protocols",
@@ -36,6 +38,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     (
         "python",
         &[
+            "heap",
             "journal",
             "metering",
             "protocols",

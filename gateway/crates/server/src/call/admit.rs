@@ -32,6 +32,8 @@ pub(crate) struct Applicant<'a> {
     pub(crate) body: &'a [u8],
     pub(crate) fields: &'a RequestFields,
     pub(crate) session: Option<&'a SessionKey>,
+    /// When it asks.
+    pub(crate) now_s: i64,
 }
 
 /// What a call was given.
@@ -63,12 +65,11 @@ pub(crate) async fn reserve(
     plan: &mut Plan<'_>,
 ) -> Result<Admitted, NotAdmitted> {
     let mut room = Room::new(gateway, applicant);
-    let mut asks = 0;
+    let (mut asks, mut now_s) = (0, applicant.now_s);
     loop {
         let bound = room.bound(&plan.candidates);
         let shares = room.shares(plan, bound);
         let parts = shares.iter().map(|(share, nanousd)| share.part(*nanousd)).collect();
-        let now_s = gateway.now_s();
         gateway
             .desk
             .grant_own(&gateway.ledger, shares.iter().map(|(share, _)| share), now_s);
@@ -101,7 +102,8 @@ pub(crate) async fn reserve(
                 }
             }
         }
-        asks += 1;
+        // Leases may have been waited for.
+        (asks, now_s) = (asks + 1, gateway.now_s());
         let Some((refusal, is_final)) = refused else {
             if asks > MOST_ASKS {
                 return Err(NotAdmitted::Refused(unavailable()));

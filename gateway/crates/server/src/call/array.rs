@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::unfold;
 use http_body::Frame;
 
-use super::stream::{AnswerStream, Chunks};
+use super::stream::{AnswerStream, Chunks, Frames};
 
 /// True if a stream at this address is to be an array.
 pub(crate) fn wants_array(address: &Address, query: Option<&str>) -> bool {
@@ -23,7 +23,11 @@ pub(crate) fn wants_array(address: &Address, query: Option<&str>) -> bool {
 /// A relayed stream of events as an array. An array that could not be finished is left open, so that nobody takes it
 /// for whole.
 pub(crate) fn as_array(answer: AnswerStream) -> AnswerStream {
-    let AnswerStream::Chunks(chunks) = answer else {
+    let AnswerStream {
+        told,
+        frames: Frames::Chunks(chunks),
+    } = answer
+    else {
         return answer;
     };
     let start = State::Open(chunks, ArrayFraming::default());
@@ -49,6 +53,7 @@ pub(crate) fn as_array(answer: AnswerStream) -> AnswerStream {
             }
         }
     }))
+    .telling(told)
 }
 
 /// Where an array stands.

@@ -210,7 +210,8 @@ async fn attempt(
     let mut outgoing = Outgoing::to(candidate, provider, question, &lane).map_err(Setback::untranslatable)?;
     call.loses_within(candidate.family, std::mem::take(&mut outgoing.losses));
     let shown = shown_by(call, provider, candidate.key).await?;
-    let message = || outgoing.message(&shown, worker.gateway.clock.now());
+    let moment = call.moment();
+    let message = || outgoing.message(&shown, moment);
     let way = Way {
         connector: &worker.gateway.connector,
         pool: &worker.pool,

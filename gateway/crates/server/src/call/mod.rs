@@ -25,4 +25,5 @@ mod told;
 pub(crate) use identity::shortened;
 pub(crate) use serve::{Arrived, serve};
 pub(crate) use shares::{Cap, Share, scope_name};
-pub(crate) use stream::{AnswerStream, Chunks};
+pub(crate) use stream::{AnswerStream, Chunks, Frames};
+pub(crate) use told::{CALL_ID, Told};

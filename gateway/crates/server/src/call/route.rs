@@ -82,7 +82,7 @@ pub(crate) fn route_of<'a>(
     let world = World {
         active,
         gateway: &call.gateway,
-        now: Instant::now(),
+        now: call.about_now(),
     };
     let planned = plan(&active.compiled, model, &asked, &world);
     let mut plan = planned.map_err(|why| refusal(&why, alias, question.door))?;

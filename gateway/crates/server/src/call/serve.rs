@@ -26,7 +26,7 @@ use super::route::{route, route_of};
 use super::settle::Call;
 use super::shadow;
 use super::stream::AnswerStream;
-use super::told::{announce_cost, tell, tell_cost};
+use super::told::Told;
 use crate::active::Active;
 use crate::authenticate::{Caller, authenticate};
 use crate::body::{RequestBody, check_framing};
@@ -50,14 +50,15 @@ pub(crate) struct Arrived {
 /// Serve one call.
 pub(crate) async fn serve(worker: &Arc<Worker>, mut arrived: Arrived) -> Response<AnswerStream> {
     let family = arrived.address.door.family();
-    let caller = match admitted(&worker.gateway, &arrived).await {
+    let now = worker.gateway.clock.now();
+    let caller = match admitted(&worker.gateway, &arrived, now.seconds()).await {
         Ok(caller) => caller,
         Err(refusal) => {
             // A caller that waits to be asked for its body is not asked for it.
             if !arrived.head.headers.contains_key(EXPECT) {
                 arrived.body.discard().await;
             }
-            let id = worker.gateway.identifiers.new_id("call", worker.gateway.clock.now());
+            let id = worker.gateway.identifiers.new_id("call", now);
             return refusal.into_response(family, &id);
         }
     };
@@ -69,7 +70,7 @@ pub(crate) async fn serve(worker: &Arc<Worker>, mut arrived: Arrived) -> Respons
         &caller.principal,
         arrived.address.door,
         headers,
-        arrived.at,
+        (arrived.at, now),
     );
     let is_array = wants_array(&arrived.address, arrived.head.uri.query());
     let prepared = prepare(worker, &mut call, &caller, arrived).await;
@@ -79,25 +80,25 @@ pub(crate) async fn serve(worker: &Arc<Worker>, mut arrived: Arrived) -> Respons
             call.record.status = word.status;
             call.hands_over(&word.body);
             call.end(Outcome::Failed);
-            return theirs(&call, word.status, word.headers, false).map(|()| AnswerStream::whole(word.body));
+            let body = AnswerStream::whole(word.body).telling(Told::of(&mut call));
+            return theirs(word.status, word.headers, false).map(|()| body);
         }
         Err(Stopped::Refused(refusal)) => (Outcome::Refused, refusal),
         Err(Stopped::Unanswered(NoAnswer::Ours(refusal))) => (Outcome::Failed, refusal),
     };
     call.end_with_error(outcome, refusal.status, refusal.code);
-    let mut response = refusal.into_response(family, &call.record.call_id);
-    tell(response.headers_mut(), &call);
-    response
+    let response = refusal.into_response(family, &call.record.call_id);
+    response.map(|body| body.telling(Told::of(&mut call)))
 }
 
 /// Who calls, if the gateway takes calls at all.
-async fn admitted(gateway: &Gateway, arrived: &Arrived) -> Result<Caller, Refusal> {
+async fn admitted(gateway: &Gateway, arrived: &Arrived, now_s: i64) -> Result<Caller, Refusal> {
     if gateway.is_draining() {
         let message = "This gateway is stopping; another takes over.";
         return Err(Refusal::new(503, "draining", message).retry_after(Duration::from_secs(1)));
     }
     check_framing(&arrived.head.headers)?;
-    let caller = authenticate(gateway, &arrived.head, arrived.address.door.family()).await?;
+    let caller = authenticate(gateway, &arrived.head, arrived.address.door.family(), now_s).await?;
     let most = caller.active.compiled.snapshot.limits.max_concurrent_calls;
     if gateway.in_flight.load(Ordering::Relaxed) >= most {
         let message = format!("The gateway serves {most} calls at once, and they are all taken.");
@@ -174,9 +175,8 @@ async fn understood(
     body: &mut RequestBody,
     limit: u64,
 ) -> Result<(Bytes, RequestFields), Refusal> {
-    let began = Instant::now();
     let read = body.read(limit).await;
-    call.waited_since(began);
+    call.waited_for(body.waited());
     let bytes = match read {
         Ok(bytes) => bytes,
         Err(refusal) => {
@@ -222,6 +222,7 @@ async fn admit<'a>(
             body: &question.body,
             fields: &question.fields,
             session: session.as_ref(),
+            now_s: call.moment().seconds(),
         };
         if turn == 0 {
             call.pass = pass(&gateway, applicant, &mut plan, call.door.family())?;
@@ -278,38 +279,39 @@ pub(super) fn open(worker: &Worker, call: &mut Call, bound: &CallBound, plan: &P
     })
 }
 
-fn respond(call: Box<Call>, answered: Answered, is_array: bool) -> Response<AnswerStream> {
+fn respond(mut call: Box<Call>, answered: Answered, is_array: bool) -> Response<AnswerStream> {
     let keeps_length = matches!(answered.start, Start::Plain { .. });
     let is_array = is_array && matches!(answered.start, Start::Events { .. });
-    let mut response = theirs(&call, answered.status, answered.headers, keeps_length);
-    let headers = response.headers_mut();
+    let mut response = theirs(answered.status, answered.headers, keeps_length);
+    let mut told = Told::of(&mut call);
     match &answered.start {
         Start::Whole(_) => {
             if let Some(nanousd) = call.cost_so_far() {
-                tell_cost(headers, nanousd);
+                told.say_cost(nanousd);
             }
         }
-        Start::Events { .. } if call.takes_trailers => announce_cost(headers),
+        Start::Events { .. } if call.takes_trailers => told.announce_cost(),
         _ => {}
     }
     if is_array {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     response.map(|()| {
-        let body = relay(answered.start, call, answered.idle);
+        let body = relay(answered.start, call, answered.idle).telling(told);
         if is_array { as_array(body) } else { body }
     })
 }
 
 /// The head of a provider's answer as the caller sees it.
-fn theirs(call: &Call, status: u16, mut headers: HeaderMap, keeps_length: bool) -> Response<()> {
+fn theirs(status: u16, mut headers: HeaderMap, keeps_length: bool) -> Response<()> {
     if !keeps_length {
         headers.remove(CONTENT_LENGTH);
     }
     headers
         .entry(CONTENT_TYPE)
         .or_insert(HeaderValue::from_static("application/json"));
-    tell(&mut headers, call);
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     *response.headers_mut() = headers;

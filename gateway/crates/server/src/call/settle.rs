@@ -13,7 +13,7 @@ use airside_metering::{CallBound, Fingerprint, Hold, RatePass, cost_of, estimate
 use airside_protocols::{Consumption, Family, FrontDoor, ObjectWriter, ServiceTier, TokenUsage};
 use airside_providers::UsageTap;
 use airside_routing::{Candidate, Skipped};
-use airside_snapshot::{Price, Principal};
+use airside_snapshot::{Moment, Price, Principal};
 use airside_translation::Loss;
 use http::header::HeaderMap;
 use serde_json::json;
@@ -61,6 +61,10 @@ pub(crate) struct Call {
     /// The request, to be remembered with the tokens that its provider counts.
     pub(crate) fingerprint: Option<Fingerprint>,
     started: Instant,
+    /// When the clock was last looked at for this call.
+    looked: Instant,
+    /// By the clock on the wall.
+    arrived: Moment,
     hold: Hold,
     ticket: Option<Ticket>,
     /// Of the target that has the request; `None` while none has it.
@@ -89,9 +93,8 @@ impl Call {
         principal: &Principal,
         door: FrontDoor,
         headers: &HeaderMap,
-        started: Instant,
+        (started, now): (Instant, Moment),
     ) -> Box<Self> {
-        let now = gateway.clock.now();
         let call_id = gateway.identifiers.new_id("call", now);
         let claims = Claims::of(headers);
         let trace = gateway
@@ -134,6 +137,8 @@ impl Call {
             pass: RatePass::default(),
             fingerprint: None,
             started,
+            looked: started,
+            arrived: now,
             hold: Hold::default(),
             ticket: None,
             price: None,
@@ -144,8 +149,22 @@ impl Call {
     }
 
     /// Microseconds since the call was accepted.
-    pub(crate) fn elapsed_us(&self) -> u64 {
-        self.us_until(Instant::now())
+    pub(crate) fn elapsed_us(&mut self) -> u64 {
+        self.looked = Instant::now();
+        self.us_until(self.looked)
+    }
+
+    /// About now, without a look at the clock: what it did itself since it was accepted is left out.
+    pub(crate) fn about_now(&self) -> Instant {
+        self.started + self.waited
+    }
+
+    /// The same by the clock on the wall.
+    pub(crate) fn moment(&self) -> Moment {
+        let waited = i64::try_from(self.waited.as_micros()).unwrap_or(i64::MAX);
+        Moment {
+            micros: self.arrived.micros.saturating_add(waited),
+        }
     }
 
     /// The same, until this moment.
@@ -249,7 +268,13 @@ impl Call {
     pub(crate) fn begin_attempt(&mut self, candidate: &Candidate<'_>, provider: &Arc<str>) {
         let is_translated = candidate.family != self.door.family();
         self.record.translation = is_translated.then(|| Translation::to(candidate.family.name()));
-        let now_us = self.elapsed_us();
+        let is_first = self.record.attempts.is_empty();
+        // The first is begun as soon as the call is admitted.
+        let now_us = if is_first {
+            self.us_until(self.looked)
+        } else {
+            self.elapsed_us()
+        };
         let model = candidate.target.model.as_str().into();
         self.record
             .attempts
@@ -319,7 +344,7 @@ impl Call {
             self.record.timings.head_us = attempt.first_byte_us;
             let health = &self.gateway.health;
             if !self.record.shadow && !health.is_all_well() {
-                health.note_success(&attempt.provider, self.key, Instant::now());
+                health.note_success(&attempt.provider, self.key, self.about_now());
             }
         }
     }
@@ -353,11 +378,13 @@ impl Call {
     /// happens at the latest when the call is dropped.
     pub(crate) fn settle_answered(&mut self) {
         let is_success = (200..300).contains(&self.record.status);
-        self.settle(if is_success {
+        let outcome = if is_success {
             Outcome::Completed
         } else {
             Outcome::Failed
-        });
+        };
+        // Its head was made a moment ago.
+        self.settle(outcome, self.looked);
     }
 
     /// Refused before any provider was asked, or failed after all were.
@@ -369,19 +396,20 @@ impl Call {
 
     /// Settle and write down. Does nothing the second time.
     pub(crate) fn end(&mut self, outcome: Outcome) {
-        self.settle(outcome);
+        if self.progress == Progress::UnderWay {
+            self.settle(outcome, Instant::now());
+        }
         self.write_down();
     }
 
     /// Turn what was held for it into what it cost, give its places back, and count it.
-    fn settle(&mut self, outcome: Outcome) {
+    fn settle(&mut self, outcome: Outcome, now: Instant) {
         if self.progress != Progress::UnderWay {
             return;
         }
         self.progress = Progress::Settled;
         self.gateway.unwritten.fetch_add(1, Ordering::AcqRel);
         self.record.outcome = outcome;
-        let now = Instant::now();
         let now_us = self.us_until(now);
         if let Some(attempt) = self.record.attempts.last_mut()
             && attempt.outcome == AttemptOutcome::Cancelled

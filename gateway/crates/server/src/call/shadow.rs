@@ -60,7 +60,7 @@ pub(crate) fn cast(worker: &Arc<Worker>, caller: &Caller, call: &Call, plan: &Pl
         &caller.principal,
         question.door,
         &question.headers,
-        Instant::now(),
+        (Instant::now(), worker.gateway.clock.now()),
     );
     let (original, record) = (&call.record, &mut copy.record);
     record.shadow = true;
@@ -92,6 +92,7 @@ async fn run(worker: &Worker, mut call: Box<Call>, caller: &Caller, question: &Q
         body: &question.body,
         fields: &question.fields,
         session: None,
+        now_s: worker.gateway.now_s(),
     };
     let opened = match reserve(&worker.gateway, applicant, &mut plan).await {
         Ok(admitted) => {

@@ -9,6 +9,7 @@ use futures_util::Stream;
 use http_body::{Body, Frame, SizeHint};
 
 use super::settle::Call;
+use super::told::Told;
 
 /// The answer cannot be finished: the caller's connection is closed, so that it is not taken for whole.
 #[derive(Debug, Clone, Copy)]
@@ -25,8 +26,15 @@ impl std::error::Error for Aborted {}
 /// What a relay gives, frame by frame.
 pub(crate) type Chunks = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Aborted>> + Send>>;
 
-/// A response body.
-pub(crate) enum AnswerStream {
+/// A response body, and what its head says beside its headers.
+#[derive(Debug)]
+pub(crate) struct AnswerStream {
+    pub(crate) told: Told,
+    pub(crate) frames: Frames,
+}
+
+/// Where the bytes of a body come from.
+pub(crate) enum Frames {
     /// Bytes, and the call that ends when they are taken.
     Whole {
         bytes: Option<Bytes>,
@@ -36,32 +44,42 @@ pub(crate) enum AnswerStream {
     Chunks(Chunks),
 }
 
-impl fmt::Debug for AnswerStream {
+impl fmt::Debug for Frames {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("AnswerStream").finish_non_exhaustive()
+        out.debug_struct("Frames").finish_non_exhaustive()
+    }
+}
+
+impl From<Frames> for AnswerStream {
+    fn from(frames: Frames) -> Self {
+        Self {
+            told: Told::default(),
+            frames,
+        }
     }
 }
 
 impl AnswerStream {
     /// Bytes that belong to no call.
-    pub(crate) const fn whole(bytes: Bytes) -> Self {
-        Self::Whole {
-            bytes: Some(bytes),
-            call: None,
-        }
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        let bytes = Some(bytes);
+        Frames::Whole { bytes, call: None }.into()
     }
 
     /// The whole answer of a call, which ends with it.
     pub(crate) fn of_call(bytes: Bytes, call: Box<Call>) -> Self {
-        Self::Whole {
-            bytes: Some(bytes),
-            call: Some(call),
-        }
+        let (bytes, call) = (Some(bytes), Some(call));
+        Frames::Whole { bytes, call }.into()
     }
 
     /// A relay.
     pub(crate) fn chunks(chunks: impl Stream<Item = Result<Frame<Bytes>, Aborted>> + Send + 'static) -> Self {
-        Self::Chunks(Box::pin(chunks))
+        Frames::Chunks(Box::pin(chunks)).into()
+    }
+
+    /// The same, with this in its head.
+    pub(crate) fn telling(self, told: Told) -> Self {
+        Self { told, ..self }
     }
 }
 
@@ -70,8 +88,8 @@ impl Body for AnswerStream {
     type Error = Aborted;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        match self.get_mut() {
-            Self::Whole { bytes, call } => {
+        match &mut self.get_mut().frames {
+            Frames::Whole { bytes, call } => {
                 if let Some(mut call) = call.take() {
                     call.settle_answered();
                 }
@@ -82,21 +100,21 @@ impl Body for AnswerStream {
                         .map(|bytes| Ok(Frame::data(bytes))),
                 )
             }
-            Self::Chunks(chunks) => chunks.as_mut().poll_next(cx),
+            Frames::Chunks(chunks) => chunks.as_mut().poll_next(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Whole { bytes, .. } => bytes.as_ref().is_none_or(Bytes::is_empty),
-            Self::Chunks(_) => false,
+        match &self.frames {
+            Frames::Whole { bytes, .. } => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Frames::Chunks(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole { bytes, .. } => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Chunks(_) => SizeHint::default(),
+        match &self.frames {
+            Frames::Whole { bytes, .. } => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Frames::Chunks(_) => SizeHint::default(),
         }
     }
 }

@@ -1,114 +1,161 @@
 //! What a response says of its call, in headers of our own: where it went, why, what was left out and what it cost.
 
 use airside_journal::{AttemptOutcome, ModelCall};
-use http::header::{HeaderMap, HeaderName, HeaderValue, TRAILER};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::settle::Call;
-use crate::reply::tell_id;
 
-const MODEL: HeaderName = HeaderName::from_static("x-airside-model");
-const PROVIDER: HeaderName = HeaderName::from_static("x-airside-provider");
-const ROUTE: HeaderName = HeaderName::from_static("x-airside-route");
-const ATTEMPTS: HeaderName = HeaderName::from_static("x-airside-attempts");
-const DROPPED: HeaderName = HeaderName::from_static("x-airside-dropped");
-const OVERHEAD: HeaderName = HeaderName::from_static("x-airside-overhead-ms");
-const COST: HeaderName = HeaderName::from_static("x-airside-cost-usd");
+/// The id under which a call is in the journal and the logs.
+pub(crate) const CALL_ID: &str = "x-airside-call-id";
+/// The same, by the name that other gateways' users look for.
+const REQUEST_ID: &str = "x-airside-request-id";
+const MODEL: &str = "x-airside-model";
+const PROVIDER: &str = "x-airside-provider";
+const ROUTE: &str = "x-airside-route";
+const ATTEMPTS: &str = "x-airside-attempts";
+const DROPPED: &str = "x-airside-dropped";
+const OVERHEAD: &str = "x-airside-overhead-ms";
+const COST: &str = "x-airside-cost-usd";
 /// Says, once a window, that a budget has passed its warning level.
-const BUDGET_WARNING: HeaderName = HeaderName::from_static("x-airside-budget-warning");
+const BUDGET_WARNING: &str = "x-airside-budget-warning";
 /// Says which model a budget turned the call to, and which budget.
-const DOWNGRADED: HeaderName = HeaderName::from_static("x-airside-downgraded");
-const COST_NAME: HeaderValue = HeaderValue::from_static("x-airside-cost-usd");
+const DOWNGRADED: &str = "x-airside-downgraded";
 
 /// What is said of most calls: room for all at once.
-const USUAL_HEADERS: usize = 9;
+const USUAL_BYTES: usize = 512;
 /// Longest value of a header of ours.
 const MOST_BYTES: usize = 400;
 
-/// Say of a call what is known when its answer begins.
-pub(crate) fn tell(headers: &mut HeaderMap, call: &Call) {
-    let record = &call.record;
-    headers.reserve(USUAL_HEADERS);
-    tell_id(headers, &record.call_id);
-    if let Some(model) = &record.provider_model {
-        headers.insert(MODEL, sanitised(model));
+/// Lines of a response's head, as they are sent: each is said of every call, and a map of headers would cost more than all
+/// that is in them.
+#[derive(Debug, Default)]
+pub(crate) struct Told(Vec<u8>);
+
+impl Told {
+    /// Under which id it is in the journal.
+    pub(crate) fn id(call_id: &str) -> Self {
+        let mut told = Self::default();
+        told.say_id(call_id);
+        told
     }
-    if let Some(provider) = &record.provider {
-        headers.insert(PROVIDER, sanitised(provider));
+
+    /// What is known of a call when its answer begins.
+    pub(super) fn of(call: &mut Call) -> Self {
+        let elapsed_us = call.elapsed_us();
+        let record = &call.record;
+        let mut told = Self(Vec::with_capacity(USUAL_BYTES));
+        told.say_id(&record.call_id);
+        if let Some(model) = &record.provider_model {
+            told.say(MODEL, &[model]);
+        }
+        if let Some(provider) = &record.provider {
+            told.say(PROVIDER, &[provider]);
+        }
+        told.say_route(record);
+        let asked = record
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.outcome != AttemptOutcome::Skipped);
+        told.say_number(ATTEMPTS, itoa::Buffer::new().format(asked.count()));
+        if let Some(translation) = &record.translation {
+            let dropped: Vec<&str> = translation.losses().collect();
+            if !dropped.is_empty() {
+                told.say(DROPPED, &[&dropped.join(",")]);
+            }
+        }
+        for warning in &call.budget_warnings {
+            told.say(BUDGET_WARNING, &[warning]);
+        }
+        if let (Some(to), Some(because)) = (&record.downgraded_to, &call.downgraded_because) {
+            told.say(DOWNGRADED, &[to, "; budget of ", because]);
+        }
+        let overhead_us = call.gateway_us_of(elapsed_us);
+        told.say_number(OVERHEAD, &decimal(overhead_us, 3));
+        told
     }
-    if let Some(route) = route_of(record) {
-        headers.insert(ROUTE, sanitised(&route));
+
+    /// What a call costs whose answer is there whole.
+    pub(super) fn say_cost(&mut self, nanousd: u64) {
+        self.say_number(COST, &usd(nanousd));
     }
-    let asked = record
-        .attempts
-        .iter()
-        .filter(|attempt| attempt.outcome != AttemptOutcome::Skipped);
-    headers.insert(
-        ATTEMPTS,
-        match asked.count() {
-            // Nearly always.
-            1 => HeaderValue::from_static("1"),
-            count => HeaderValue::from(count),
-        },
-    );
-    if let Some(translation) = &record.translation {
-        let dropped: Vec<&str> = translation.losses().collect();
-        if !dropped.is_empty() {
-            headers.insert(DROPPED, sanitised(&dropped.join(",")));
+
+    /// The cost follows the answer.
+    pub(super) fn announce_cost(&mut self) {
+        self.say_number("trailer", COST);
+    }
+
+    /// The lines, each with its end.
+    pub(crate) fn lines(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The first value of a name, if it is text.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        let mut lines = self.0.split(|byte| *byte == b'\n');
+        let value = lines.find_map(|line| line.strip_prefix(name.as_bytes())?.strip_prefix(b": "))?;
+        std::str::from_utf8(value.trim_ascii()).ok()
+    }
+
+    fn say_id(&mut self, call_id: &str) {
+        self.say(CALL_ID, &[call_id]);
+        self.say(REQUEST_ID, &[call_id]);
+    }
+
+    fn say_route(&mut self, record: &ModelCall) {
+        let reason = record.route_reason.as_deref();
+        match (record.route_step, reason) {
+            (Some(step), Some(reason)) => {
+                self.say(ROUTE, &["step ", itoa::Buffer::new().format(step), ": ", reason]);
+            }
+            (None, Some(reason)) => self.say(ROUTE, &[reason]),
+            (Some(step), None) => self.say(ROUTE, &["step ", itoa::Buffer::new().format(step)]),
+            (None, None) => {}
         }
     }
-    for warning in &call.budget_warnings {
-        headers.append(BUDGET_WARNING, sanitised(warning));
-    }
-    if let (Some(to), Some(because)) = (&record.downgraded_to, &call.downgraded_because) {
-        headers.insert(DOWNGRADED, sanitised(&format!("{to}; budget of {because}")));
-    }
-    let overhead_us = call.gateway_us_of(call.elapsed_us());
-    headers.insert(OVERHEAD, of_digits(&decimal(overhead_us, 3)));
-}
 
-/// Say what a call costs whose answer is there whole.
-pub(crate) fn tell_cost(headers: &mut HeaderMap, nanousd: u64) {
-    headers.insert(COST, of_digits(&usd(nanousd)));
-}
+    /// Say this, made of some parts, in a form that is safe in a header whatever it is made of.
+    fn say(&mut self, name: &str, parts: &[&str]) {
+        self.begin(name);
+        let start = self.0.len();
+        for part in parts {
+            self.0.extend_from_slice(part.as_bytes());
+        }
+        sanitise(&mut self.0, start);
+        self.0.extend_from_slice(b"\r\n");
+    }
 
-/// Announce that the cost follows the answer.
-pub(crate) fn announce_cost(headers: &mut HeaderMap) {
-    headers.insert(TRAILER, COST_NAME);
+    /// Say what is safe as it is.
+    fn say_number(&mut self, name: &str, value: &str) {
+        self.begin(name);
+        self.0.extend_from_slice(value.as_bytes());
+        self.0.extend_from_slice(b"\r\n");
+    }
+
+    fn begin(&mut self, name: &str) {
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b": ");
+    }
 }
 
 /// What follows a stream.
 pub(crate) fn trailers(record: &ModelCall) -> HeaderMap {
-    let mut trailers = HeaderMap::with_capacity(1);
-    tell_cost(&mut trailers, record.cost_nanousd);
-    trailers
+    let cost = HeaderValue::from_str(&usd(record.cost_nanousd));
+    let cost = cost.unwrap_or_else(|_| HeaderValue::from_static("?"));
+    HeaderMap::from_iter([(HeaderName::from_static(COST), cost)])
 }
 
-fn route_of(record: &ModelCall) -> Option<String> {
-    let reason = record.route_reason.as_deref();
-    match (record.route_step, reason) {
-        (Some(step), Some(reason)) => {
-            let mut route = String::with_capacity(reason.len() + 32);
-            route.push_str("step ");
-            route.push_str(itoa::Buffer::new().format(step));
-            route.push_str(": ");
-            route.push_str(reason);
-            Some(route)
-        }
-        (None, reason) => reason.map(str::to_owned),
-        (Some(step), None) => Some(format!("step {step}")),
+/// Make of the text that begins there visible ASCII and spaces, at most `MOST_BYTES` of it, without spaces around it.
+fn sanitise(line: &mut Vec<u8>, start: usize) {
+    let text = line.get(start..).unwrap_or_default();
+    let is_visible = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+    let is_safe = text.len() <= MOST_BYTES
+        && is_visible(text.first())
+        && is_visible(text.last())
+        && text.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    if is_safe {
+        return;
     }
-}
-
-/// A value that is safe in a header whatever it is made of: visible ASCII and spaces, at most `MOST_BYTES`.
-fn sanitised(text: &str) -> HeaderValue {
-    let is_sign = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
-    let is_trimmed = is_sign(text.as_bytes().first()) && is_sign(text.as_bytes().last());
-    let text = if is_trimmed { text } else { text.trim() };
-    // Beyond these a header value may hold nothing but tabs.
-    let may_be_safe = text.len() <= MOST_BYTES && memchr::memchr(b'\t', text.as_bytes()).is_none();
-    if let (true, Ok(value)) = (may_be_safe, HeaderValue::from_str(text)) {
-        return value;
-    }
+    let text = String::from_utf8_lossy(text).into_owned();
     let safe = |sign: char| {
         if sign.is_ascii_graphic() || sign == ' ' {
             sign
@@ -116,13 +163,9 @@ fn sanitised(text: &str) -> HeaderValue {
             '?'
         }
     };
-    let text: String = text.chars().take(MOST_BYTES).map(safe).collect();
-    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("?"))
-}
-
-/// A number as it is written here, which is safe as it is.
-fn of_digits(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("?"))
+    let safe: String = text.trim().chars().take(MOST_BYTES).map(safe).collect();
+    line.truncate(start);
+    line.extend_from_slice(safe.as_bytes());
 }
 
 /// An amount in US dollars, exact to the last digit.
@@ -160,9 +203,14 @@ mod tests {
             ("a\tb", "a?b"),
             ("\ttabbed\t", "tabbed"),
         ] {
-            assert_eq!(sanitised(text).to_str().unwrap(), safe);
+            let mut told = Told::default();
+            told.say(MODEL, &[text]);
+            assert_eq!(told.lines(), format!("{MODEL}: {safe}\r\n").as_bytes());
+            assert_eq!((told.get(MODEL), told.get(PROVIDER)), (Some(safe), None));
         }
-        assert_eq!(sanitised(&"x".repeat(10_000)).len(), MOST_BYTES);
+        let mut told = Told::default();
+        told.say(MODEL, &["x", &"x".repeat(10_000)]);
+        assert_eq!(told.get(MODEL).unwrap().len(), MOST_BYTES);
     }
 
     #[test]

@@ -32,18 +32,27 @@ pub(super) struct Exchange {
     pub(super) keeps: bool,
 }
 
+/// What a head says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Said<'a> {
+    pub(super) head: &'a Parts,
+    /// Lines of their own.
+    pub(super) told: &'a [u8],
+    pub(super) date: &'a [u8],
+}
+
 /// Write a head. `body_bytes` is the length of a body that is there whole. Returns how the body is framed, and whether
 /// the connection goes on behind it.
 pub(super) fn write_head(
     outbox: &mut Outbox,
-    head: &Parts,
+    said: &Said<'_>,
     exchange: Exchange,
     body_bytes: Option<u64>,
-    date: &[u8],
 ) -> (Shape, bool) {
+    let head = said.head;
     let fields = head.headers.iter();
     let room: usize = fields.map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    outbox.reserve(room + USUAL_BYTES);
+    outbox.reserve_with(room + said.told.len() + USUAL_BYTES, body_bytes);
     write_status(outbox, head.status);
     let (mut has_date, mut fields) = (false, Fields::default());
     for (name, value) in &head.headers {
@@ -56,8 +65,9 @@ pub(super) fn write_head(
         has_date |= *name == DATE;
         write_field(outbox, name.as_str().as_bytes(), value.as_bytes());
     }
+    outbox.copy(said.told);
     if !has_date {
-        write_field(outbox, b"date", date);
+        write_field(outbox, b"date", said.date);
     }
     let shape = shape_of(head.status, exchange, body_bytes.or(fields.length));
     match shape {

@@ -96,6 +96,11 @@ impl Connection {
         self.within(silence, Line::poll_body).await
     }
 
+    /// How long the body was waited for since its head was read.
+    pub(crate) fn waited(&self) -> Duration {
+        self.line().waited
+    }
+
     async fn within<T>(
         &self,
         silence: Duration,
@@ -105,7 +110,10 @@ impl Connection {
         poll_fn(|cx| {
             let line = &mut *self.line();
             match poll(line, cx) {
-                Poll::Ready(done) => Poll::Ready(done.map_err(BodyFault::from)),
+                Poll::Ready(done) => {
+                    line.waited += wait.lasted();
+                    Poll::Ready(done.map_err(BodyFault::from))
+                }
                 Poll::Pending => wait.poll(&mut line.alarm, cx).map(|()| Err(BodyFault::Silent)),
             }
         })

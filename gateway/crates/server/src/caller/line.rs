@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::{AsyncWrite as _, ReadBuf};
@@ -13,7 +14,7 @@ use super::request_head::{BadHead, HeadReader, RequestHead};
 use super::stalled::Stalled;
 use super::wire::{HandedOver, Wire};
 use crate::alarm::Alarm;
-use crate::http1::Framing;
+use crate::http1::{Framing, reserve};
 
 /// Read at once, at least; more where the request before was larger.
 const LEAST_STEP: usize = 8 << 10;
@@ -42,6 +43,8 @@ pub(super) struct Line {
     came: usize,
     /// For what is waited for from the caller.
     pub(super) alarm: Alarm,
+    /// How long the body of the request under way was waited for.
+    pub(super) waited: Duration,
 }
 
 impl Line {
@@ -55,6 +58,7 @@ impl Line {
             step: LEAST_STEP,
             came: 0,
             alarm: Alarm::default(),
+            waited: Duration::ZERO,
         }
     }
 
@@ -65,6 +69,7 @@ impl Line {
                 Ok(None) => {}
                 Ok(Some(mut head)) => {
                     self.framing = std::mem::replace(&mut head.framing, Framing::OVER);
+                    self.waited = Duration::ZERO;
                     self.go_ahead = if head.asks_first { CONTINUE } else { Bytes::new() };
                     return Poll::Ready(Some(Ok(head)));
                 }
@@ -214,7 +219,7 @@ impl Line {
             self.forget_room();
             return Poll::Pending;
         }
-        self.unread.reserve(wanted);
+        reserve(&mut self.unread, wanted);
         let filled = poll_read_buf(Pin::new(&mut self.wire), cx, &mut self.unread);
         match &filled {
             Poll::Ready(Ok(count)) => self.came += count,

@@ -8,6 +8,8 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::AsyncWrite;
 
+use crate::http1::reserve;
+
 /// Bytes up to here are copied: one piece is sent quicker than two.
 const MOST_COPIED: usize = 8 << 10;
 /// Pieces sent by one system call.
@@ -44,9 +46,11 @@ impl Outbox {
         self.sealed.push_back(bytes);
     }
 
-    /// Room for so many bytes of what is copied.
-    pub(super) fn reserve(&mut self, bytes: usize) {
-        self.open.reserve(bytes);
+    /// Set room aside for a head of so many bytes and, if it is short enough to be copied, the body behind it.
+    pub(super) fn reserve_with(&mut self, head_bytes: usize, body_bytes: Option<u64>) {
+        let body = body_bytes.and_then(|bytes| usize::try_from(bytes).ok());
+        let body = body.filter(|bytes| *bytes <= MOST_COPIED).unwrap_or(0);
+        reserve(&mut self.open, head_bytes + body);
     }
 
     fn seal(&mut self) {

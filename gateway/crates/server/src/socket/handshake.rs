@@ -65,7 +65,7 @@ async fn admitted(worker: &Worker, head: &Parts) -> Result<HeaderValue, Refusal>
         return Err(Refusal::new(503, "draining", message).retry_after(Duration::from_secs(1)));
     }
     check_request(head.version, headers)?;
-    let caller = authenticate(gateway, head, FAMILY).await?;
+    let caller = authenticate(gateway, head, FAMILY, gateway.now_s()).await?;
     let most = caller.active.compiled.snapshot.limits.max_concurrent_calls;
     if gateway.sockets.load(Ordering::Relaxed) >= most {
         let message = format!("The gateway holds {most} sockets at once, and they are all taken.");

@@ -173,7 +173,7 @@ impl Session {
             let refusal = Refusal::new(400, problem.code(), problem.to_string());
             return say(socket, words::refused(&refusal)).await;
         }
-        if let Err(refusal) = authenticate(gateway, &self.head, Family::OpenaiResponses).await {
+        if let Err(refusal) = authenticate(gateway, &self.head, Family::OpenaiResponses, gateway.now_s()).await {
             say(socket, words::refused(&refusal)).await?;
             return end_if_unknown(refusal.status);
         }
@@ -239,9 +239,11 @@ impl Session {
     }
 
     async fn fail(&mut self, socket: &mut Socket, response: Response<AnswerStream>) -> Result<(), End> {
-        let (head, body) = response.into_parts();
+        let (head, mut body) = response.into_parts();
+        let told = std::mem::take(&mut body.told);
         let body = self.whole(socket, body).await?.unwrap_or_default();
-        say(socket, words::unsuccessful(head.status.as_u16(), &head.headers, &body)).await?;
+        let words = words::unsuccessful(head.status.as_u16(), &head.headers, &told, &body);
+        say(socket, words).await?;
         end_if_unknown(head.status.as_u16())
     }
 

@@ -4,7 +4,8 @@ use airside_protocols::{object_members, top_level_member, top_level_text};
 use http::header::{HeaderMap, RETRY_AFTER};
 use serde_json::{Map, Value, json};
 
-use crate::reply::{CALL_ID_HEADER, Refusal};
+use crate::call::{CALL_ID, Told};
+use crate::reply::Refusal;
 
 /// What an error of a provider counts as when it names no status.
 const THEIR_STATUS: u16 = 500;
@@ -35,7 +36,7 @@ pub(super) fn connection_limit_reached(minutes: u64) -> String {
 }
 
 /// An answer over HTTP that was no success: its error, whoever's words they are.
-pub(super) fn unsuccessful(status: u16, headers: &HeaderMap, body: &[u8]) -> String {
+pub(super) fn unsuccessful(status: u16, headers: &HeaderMap, beside: &Told, body: &[u8]) -> String {
     let parsed = serde_json::from_slice::<Value>(body).ok();
     let said = parsed
         .as_ref()
@@ -45,12 +46,12 @@ pub(super) fn unsuccessful(status: u16, headers: &HeaderMap, body: &[u8]) -> Str
         let message = String::from_utf8_lossy(body.get(..body.len().min(2000)).unwrap_or_default());
         json!({"type": "server_error", "code": null, "message": message, "param": null})
     });
-    let mut told = Map::new();
-    for name in [RETRY_AFTER, CALL_ID_HEADER] {
-        if let Some(value) = headers.get(&name).and_then(|value| value.to_str().ok()) {
-            told.insert(name.to_string(), value.into());
-        }
-    }
+    let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let told = [(RETRY_AFTER.as_str(), retry_after), (CALL_ID, beside.get(CALL_ID))];
+    let told = told
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
+    let told: Map<String, Value> = told.collect();
     json!({"type": "error", "status": status, "error": error, "headers": told}).to_string()
 }
 
@@ -168,15 +169,16 @@ mod tests {
         let said = read(&unsuccessful(
             429,
             &headers,
+            &Told::id("call_1"),
             br#"{"error":{"message":"theirs","code":"c"}}"#,
         ));
         assert_eq!(said["error"]["message"], "theirs");
         assert_eq!(
-            (&said["status"], &said["headers"]["retry-after"]),
-            (&json!(429), &json!("7"))
+            (&said["status"], &said["headers"]),
+            (&json!(429), &json!({"retry-after": "7", "x-airside-call-id": "call_1"}))
         );
         assert_eq!(
-            read(&unsuccessful(502, &headers, b"<html>"))["error"]["message"],
+            read(&unsuccessful(502, &headers, &Told::default(), b"<html>"))["error"]["message"],
             "<html>"
         );
     }

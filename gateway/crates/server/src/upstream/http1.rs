@@ -20,7 +20,7 @@ use super::answer_head::{AnswerHead, take_head};
 use super::body::OutBody;
 use super::connect::Wire;
 use crate::alarm::{Alarm, Wait};
-use crate::http1::Framing;
+use crate::http1::{Framing, reserve};
 
 /// Longer than any provider's head.
 const MOST_HEAD: usize = 64 << 10;
@@ -165,7 +165,7 @@ impl Http1 {
             self.forget_room();
             return Poll::Pending;
         }
-        self.unread.reserve(wanted);
+        reserve(&mut self.unread, wanted);
         let filled = poll_read_buf(Pin::new(&mut self.wire), cx, &mut self.unread);
         if filled.is_pending() {
             self.forget_room();

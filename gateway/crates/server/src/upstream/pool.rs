@@ -2,7 +2,6 @@
 
 use foldhash::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use hyper::client::conn::http2;
 
@@ -11,7 +10,9 @@ use super::http1::Http1;
 
 /// Kept at most, to one origin.
 const MOST_IDLE: usize = 512;
-const LONGEST_IDLE: Duration = Duration::from_secs(50);
+/// A connection is closed when it was idle in so many rounds of `reap`: the clock is looked at once a round and not
+/// twice a call.
+const MOST_ROUNDS: u64 = 4;
 
 /// A connection that many calls share.
 pub(crate) type Http2 = http2::SendRequest<OutBody>;
@@ -19,13 +20,15 @@ pub(crate) type Http2 = http2::SendRequest<OutBody>;
 #[derive(Debug)]
 struct Idle {
     connection: Box<Http1>,
-    since: Instant,
+    round: u64,
 }
 
 #[derive(Debug, Default)]
 struct Kept {
     idle: HashMap<Arc<str>, Vec<Idle>>,
     shared: HashMap<Arc<str>, Http2>,
+    /// How often it was reaped.
+    round: u64,
 }
 
 /// One worker's connections.
@@ -44,7 +47,7 @@ impl Pool {
         loop {
             let mut idle = self.kept().idle.get_mut(origin)?.pop()?;
             // The provider may have closed it meanwhile: one look at the socket tells.
-            if idle.since.elapsed() < LONGEST_IDLE && idle.connection.is_quiet() {
+            if idle.connection.is_quiet() {
                 return Some(idle.connection);
             }
         }
@@ -55,16 +58,14 @@ impl Pool {
         if !connection.can_follow() {
             return;
         }
-        let mut kept = self.kept();
+        let kept = &mut *self.kept();
+        let round = kept.round;
         let idle = match kept.idle.get_mut(origin) {
             Some(idle) => idle,
             None => kept.idle.entry(Arc::clone(origin)).or_default(),
         };
         if idle.len() < MOST_IDLE {
-            idle.push(Idle {
-                connection,
-                since: Instant::now(),
-            });
+            idle.push(Idle { connection, round });
         }
     }
 
@@ -84,11 +85,12 @@ impl Pool {
         self.kept().shared.insert(Arc::clone(origin), connection);
     }
 
-    /// Close what was idle for too long.
+    /// Close what was idle for too long. Done every `REAP_EVERY`.
     pub(crate) fn reap(&self) {
-        let mut kept = self.kept();
+        let kept = &mut *self.kept();
+        kept.round += 1;
         for idle in kept.idle.values_mut() {
-            idle.retain(|idle| idle.since.elapsed() < LONGEST_IDLE);
+            idle.retain(|idle| kept.round - idle.round <= MOST_ROUNDS);
         }
         kept.idle.retain(|_, idle| !idle.is_empty());
         kept.shared.retain(|_, sender| !sender.is_closed());

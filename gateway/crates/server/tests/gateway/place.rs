@@ -142,15 +142,17 @@ impl Place {
         self.caller().post(path, body)
     }
 
-    /// The journal, once it has this many records.
+    /// The journal, once it has this many records, in the order in which the calls came: a record is written behind its
+    /// answer, when the next call may already be on its way.
     pub(crate) fn journal(&self, count: usize) -> Vec<Value> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let text = std::fs::read_to_string(self.directory.join("data/journal.jsonl")).unwrap_or_default();
             let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-            let records: Vec<Value> = whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            let mut records: Vec<Value> = whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
             if records.len() >= count {
                 assert_eq!(records.len(), count, "{records:#?}");
+                records.sort_by(|one, other| one["at"].as_str().cmp(&other["at"].as_str()));
                 return records;
             }
             assert!(Instant::now() < deadline, "only {} records came", records.len());
