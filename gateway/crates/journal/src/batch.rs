@@ -8,7 +8,7 @@ use crate::frame::{Frame, Kind};
 use crate::segment::Extent;
 
 /// Records to deliver.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Batch {
     /// Sequence of the last record in it; 0 when there is none.
     pub last: u64,
@@ -25,6 +25,21 @@ impl Batch {
         self.ends.len()
     }
 
+    /// The records behind this sequence, a line each.
+    pub fn lines_after(&mut self, sequence: u64) -> &[u8] {
+        let known = self.ends.iter().take_while(|(known, _)| *known <= sequence).last();
+        let start = known.map_or(0, |(_, end)| end + 1);
+        if !self.records.is_empty() {
+            self.records.push(b'\n');
+        }
+        for (_, end) in &self.ends {
+            if let Some(separator) = self.records.get_mut(*end) {
+                *separator = b'\n';
+            }
+        }
+        self.records.get(start..).unwrap_or_default()
+    }
+
     /// Each record's sequence and JSON.
     pub fn each(&self) -> impl Iterator<Item = (u64, &[u8])> {
         let mut start = 0;
@@ -36,18 +51,30 @@ impl Batch {
     }
 }
 
+/// What is read into, kept between two batches: fresh memory costs the kernel more than what is written to it.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    /// Segments are read through it.
+    window: Vec<u8>,
+    /// What an earlier batch was in.
+    pub(crate) spare: Vec<u8>,
+}
+
 /// The records behind this sequence, up to a bound, and where reading stopped.
 pub(crate) fn read_batch(
     extents: &[Extent],
-    window: &mut Vec<u8>,
+    Reading { window, spare }: &mut Reading,
     acknowledged: u64,
     max_records: usize,
     max_bytes: usize,
 ) -> io::Result<(Batch, (u64, u64))> {
     let most = extents.iter().map(Extent::length).sum::<usize>();
+    let mut records = std::mem::take(spare);
+    records.clear();
+    // Where nothing but records lies there, this is what they take: a sequence is about as long as a frame's head.
+    records.reserve(most.min(max_bytes));
     let mut batch = Batch {
-        // Where nothing but records lies there, this is what they take: a sequence is about as long as a frame's head.
-        records: Vec::with_capacity(most.min(max_bytes)),
+        records,
         ..Batch::default()
     };
     let mut end = (0, 0);

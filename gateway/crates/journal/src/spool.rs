@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use airside_mapping::Mapping;
 use airside_metering::CarriedCharge;
 
-use crate::batch::{Batch, read_batch};
+use crate::batch::{Batch, Reading, read_batch};
 use crate::frame::{Draft, Kind, MAX_FRAME};
 use crate::record::ModelCall;
 use crate::recovery::{Scan, charges_of, segments_in};
@@ -109,7 +109,7 @@ pub struct Spool {
     options: SpoolOptions,
     books: Mutex<Books>,
     /// What segments are read through, for the one who delivers them.
-    window: Mutex<Vec<u8>>,
+    reading: Mutex<Reading>,
 }
 
 #[derive(Debug)]
@@ -172,7 +172,7 @@ impl Spool {
             directory: directory.to_owned(),
             options,
             books: Mutex::new(books),
-            window: Mutex::default(),
+            reading: Mutex::default(),
         };
         let lost = spool.record_lost(scan.open, &mut scan.carried)?;
         Ok((
@@ -260,13 +260,20 @@ impl Spool {
             (books.extents(from), books.acknowledged)
         };
         // Calls go on while the files are read.
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        let (batch, end) = read_batch(&extents, &mut window, acknowledged, max_records, max_bytes)?;
-        drop(window);
+        let (batch, end) = read_batch(&extents, &mut self.reading(), acknowledged, max_records, max_bytes)?;
         if batch.last > 0 {
             self.books().handed_out = Some((end, batch.last));
         }
         Ok(batch)
+    }
+
+    /// Give the memory of a batch back, for the next one.
+    pub fn give_back(&self, batch: Batch) {
+        self.reading().spare = batch.records;
+    }
+
+    fn reading(&self) -> MutexGuard<'_, Reading> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forget what was handed out and not acknowledged: the next batch begins behind the last acknowledged record.

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use airside_journal::{ModelCall, Outcome, Spool, SpoolFault, SpoolOptions};
+use airside_journal::{Batch, ModelCall, Outcome, Spool, SpoolFault, SpoolOptions};
 use airside_metering::Charge;
 use proptest::prelude::*;
 
@@ -61,15 +61,31 @@ fn delivered(spool: &Spool) -> Vec<(u64, String, String)> {
     let mut found = Vec::new();
     spool.rewind();
     loop {
-        let batch = spool.next_batch(7, 1 << 20).unwrap();
+        let mut batch = spool.next_batch(7, 1 << 20).unwrap();
         if batch.last == 0 {
             return found;
         }
-        let text = format!("[{}]", String::from_utf8(batch.records).unwrap());
-        for record in serde_json::from_str::<Vec<serde_json::Value>>(&text).unwrap() {
+        let text = format!("[{}]", String::from_utf8(batch.records.clone()).unwrap());
+        let records = serde_json::from_str::<Vec<serde_json::Value>>(&text).unwrap();
+        are_lines_of_these(&mut batch, &records);
+        for record in records {
             let text = |key: &str| record[key].as_str().unwrap().to_owned();
             found.push((record["sequence"].as_u64().unwrap(), text("call_id"), text("outcome")));
         }
+        // What comes next is read into the same memory.
+        spool.give_back(batch);
+    }
+}
+
+/// The same records as lines, behind each of their sequences.
+fn are_lines_of_these(batch: &mut Batch, records: &[serde_json::Value]) {
+    let before = records.first().unwrap()["sequence"].as_u64().unwrap() - 1;
+    for known in 0..=records.len() {
+        let mut copy = batch.clone();
+        let lines = std::str::from_utf8(copy.lines_after(before + known as u64)).unwrap();
+        let read: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(read, records[known..]);
+        assert!(lines.is_empty() || lines.ends_with('\n'));
     }
 }
 

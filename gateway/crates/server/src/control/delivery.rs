@@ -22,6 +22,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 const LOCAL_PAUSE: Duration = Duration::from_millis(250);
 pub(super) const MOST_RECORDS: usize = 500;
 pub(super) const MOST_BYTES: usize = 1 << 20;
+/// Taken over at once by a gateway without a control plane: each time its totals go through to the device.
+const MOST_LOCAL_RECORDS: usize = 4_000;
+const MOST_LOCAL_BYTES: usize = 4 << 20;
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// Scopes that nobody spent in for so long are forgotten.
 const FORGET_AFTER_S: i64 = 900;
@@ -217,20 +220,22 @@ pub(crate) async fn keep_locally(gateway: Arc<Gateway>, books: Arc<LocalBooks>, 
 
 fn take_over_all(gateway: &Gateway, books: &LocalBooks) -> Result<(), String> {
     loop {
-        let batch = gateway
+        let mut batch = gateway
             .spool
-            .next_batch(MOST_RECORDS, MOST_BYTES)
+            .next_batch(MOST_LOCAL_RECORDS, MOST_LOCAL_BYTES)
             .map_err(|fault| fault.to_string())?;
         if batch.last == 0 {
             return Ok(());
         }
-        books.take_over(&batch).map_err(|error| error.to_string())?;
+        books.take_over(&mut batch).map_err(|error| error.to_string())?;
         gateway
             .spool
             .acknowledge(batch.last)
             .map_err(|fault| fault.to_string())?;
         gateway.flush.acknowledged.send_replace(batch.last);
-        if !is_worth_another(&batch) {
+        let is_last = batch.count() < MOST_LOCAL_RECORDS / 2 && batch.records.len() < MOST_LOCAL_BYTES / 2;
+        gateway.spool.give_back(batch);
+        if is_last {
             return Ok(());
         }
     }

@@ -75,7 +75,7 @@ impl Leftovers {
         };
         let mut records = 0;
         loop {
-            let batch = spool
+            let mut batch = spool
                 .next_batch(MOST_RECORDS, MOST_BYTES)
                 .map_err(|fault| fault.to_string())?;
             if batch.last == 0 {
@@ -91,7 +91,7 @@ impl Leftovers {
                         return Err(format!("record {} was sent and only {through} is stored", batch.last));
                     }
                 }
-                (None, Some(books)) => books.take_over(&batch).map_err(|error| error.to_string())?,
+                (None, Some(books)) => books.take_over(&mut batch).map_err(|error| error.to_string())?,
                 (None, None) => return Ok(records),
             }
             records += batch.each().count() as u64;

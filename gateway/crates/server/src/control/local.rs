@@ -69,20 +69,15 @@ impl LocalBooks {
     }
 
     /// Take over the records of a batch. Money is counted once, however often a batch comes.
-    pub(crate) fn take_over(&self, batch: &Batch) -> io::Result<()> {
+    pub(crate) fn take_over(&self, batch: &mut Batch) -> io::Result<()> {
         let mut totals = self.totals();
         let mut spending = Spending::default();
-        let mut lines = Vec::with_capacity(batch.records.len() + 512);
-        for (sequence, record) in batch.each() {
-            if sequence <= totals.through {
-                continue;
-            }
-            lines.extend_from_slice(record);
-            lines.push(b'\n');
+        let through = totals.through;
+        for (sequence, record) in batch.each().filter(|(sequence, _)| *sequence > through) {
             spending.add(record).ok_or_else(|| damaged(sequence))?;
         }
         let charges = spending.charges().map_err(io::Error::other)?;
-        self.append_lines(&lines)?;
+        self.append_lines(batch.lines_after(through))?;
         for fresh in charges {
             let mut spent = totals.spent.iter_mut();
             let known = spent.find(|known| known.scope == fresh.scope && known.window_start == fresh.window_start);
