@@ -145,6 +145,9 @@ class Capabilities(Contract):
     documents: bool | None = None
     tools: bool | None = None
     thinking: bool | None = None
+    structured_output: bool | None = Field(
+        default=None, description="Bedrock's Converse is told of a schema only where this is true."
+    )
 
 
 class Target(Contract):

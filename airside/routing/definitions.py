@@ -57,6 +57,9 @@ class ModelCapabilities(Definition):
     documents: bool | None = None
     tools: bool | None = None
     thinking: bool | None = None
+    structured_output: bool | None = Field(
+        default=None, description="An answer that follows a schema. Bedrock's Converse is told of one only where true."
+    )
 
 
 class ProviderModel(Definition):

@@ -25,7 +25,7 @@ ENVIRONMENT = {"AWS": f"{ACCESS_KEY_ID}:{SECRET_ACCESS_KEY}", "AZURE": "k", "GEM
 CLAUDES = {
     "bedrock": "us.anthropic.claude-x-20250929-v1:0",
     "bedrock-by-program": "arn:aws:bedrock:us-east-1:1:application-inference-profile/abc",
-    "converse": "amazon.nova-pro-v1:0",
+    "converse": "openai.gpt-oss-120b-1:0",
     "vertex-claude": "claude-x-20250929",
     "foundry": "claude-x",
 }
@@ -33,9 +33,10 @@ CLAUDES = {
 
 def provider(protocol: str | None, url: str, model: str, **fields: object) -> ProviderDefinition:
     named = {"protocol": protocol} if protocol else {}
-    return ProviderDefinition.model_validate(
-        {"base_url": url, "models": {model: {"prices": PRICES}}, **named, **fields}
-    )
+    # Converse is told of schemas only where somebody says that the model follows them.
+    able = {"capabilities": {"structured_output": True}} if model == CLAUDES["converse"] else {}
+    models = {model: {"prices": PRICES, **able}}
+    return ProviderDefinition.model_validate({"base_url": url, "models": models, **named, **fields})
 
 
 def defined(models: SimulatedModels, folder: Path) -> dict[str, tuple[ProviderDefinition, str]]:

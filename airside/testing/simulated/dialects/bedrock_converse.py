@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 
 from airside.events import JsonObject, JsonValue
@@ -31,8 +32,10 @@ from airside.testing.simulated.usage import PromptCache, Usage, segment
 
 _FIELDS = frozenset({
     "messages", "system", "inferenceConfig", "toolConfig", "additionalModelRequestFields", "guardrailConfig",
-    "promptVariables", "additionalModelResponseFieldPaths", "requestMetadata", "performanceConfig",
+    "promptVariables", "additionalModelResponseFieldPaths", "requestMetadata", "performanceConfig", "outputConfig",
 })  # fmt: skip
+#: Of models that the reference does not list for structured output.
+_WITHOUT_SCHEMAS = ("amazon.", "meta.", "cohere.", "ai21.")
 _STOPS = {
     Stop.MAX_TOKENS: "max_tokens",
     Stop.STOP_SEQUENCE: "stop_sequence",
@@ -47,7 +50,7 @@ class BedrockConverse(BedrockWire):
     name = DialectName.BEDROCK_CONVERSE
 
     def check(self, operation: Operation, addressed: Addressed, body: JsonObject) -> None:
-        del operation, addressed
+        del operation
         unknown = sorted(body.keys() - _FIELDS)
         if unknown:
             raise VendorError(400, f"1 validation error detected: unknown field {unknown[0]!r}")
@@ -57,6 +60,8 @@ class BedrockConverse(BedrockWire):
         roles = [as_text(message.get("role")) for message in messages]
         if any(first == second for first, second in itertools.pairwise(roles)):
             raise VendorError(400, "A conversation must alternate between user and assistant roles.")
+        if "outputConfig" in body and addressed.model.startswith(_WITHOUT_SCHEMAS):
+            raise VendorError(400, "This model doesn't support the outputConfig.textFormat field.")
         for message in messages:
             if not objects_in(message.get("content")):
                 raise VendorError(400, "The content field in the Message object is empty.")
@@ -73,6 +78,7 @@ class BedrockConverse(BedrockWire):
             tools=tuple(_tool(tool) for tool in tools if tool),
             streams=addressed.streams,
             max_output_tokens=as_count(as_object(body.get("inferenceConfig")).get("maxTokens")),
+            answer_schema=_answer_schema(body) or None,
         )
 
     def count_prompt(self, cache: PromptCache, conversation: Conversation) -> Usage:
@@ -153,6 +159,18 @@ def _entries(message: JsonObject) -> Iterator[Entry]:
             yield ToolReturn(as_text(as_object(block["toolResult"]).get("toolUseId")))
     if text:
         yield UserText(text)
+
+
+def _answer_schema(body: JsonObject) -> JsonObject:
+    """The schema of the answer, which stands as text in the request."""
+    form = as_object(as_object(body.get("outputConfig")).get("textFormat"))
+    text = as_text(as_object(as_object(form.get("structure")).get("jsonSchema")).get("schema"))
+    if not text:
+        return {}
+    try:
+        return as_object(json.loads(text))
+    except ValueError as error:
+        raise VendorError(400, "The schema of outputConfig.textFormat is no JSON.") from error
 
 
 def _tool(tool: JsonObject) -> OfferedTool:

@@ -17,6 +17,8 @@ pub struct Asked<'a> {
     pub streams: bool,
     /// The caller's query.
     pub query: Option<&'a str>,
+    /// The model is known to follow a schema.
+    pub follows_schemas: bool,
 }
 
 impl<'a> Asked<'a> {
@@ -28,6 +30,7 @@ impl<'a> Asked<'a> {
             model,
             streams: false,
             query: None,
+            follows_schemas: false,
         }
     }
 

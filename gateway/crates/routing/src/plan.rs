@@ -37,6 +37,8 @@ pub enum Need {
     Tools,
     /// Thinking.
     Thinking,
+    /// An answer that follows a schema.
+    StructuredOutput,
 }
 
 impl Need {
@@ -48,6 +50,7 @@ impl Need {
             Self::Documents => "documents",
             Self::Tools => "tools",
             Self::Thinking => "thinking",
+            Self::StructuredOutput => "structured output",
         }
     }
 }
@@ -64,6 +67,8 @@ pub struct Needs {
     pub tools: bool,
     /// Thinking is asked for.
     pub thinking: bool,
+    /// Its answer must follow a schema.
+    pub structured_output: bool,
 }
 
 impl Needs {
@@ -75,6 +80,7 @@ impl Needs {
             (self.documents, able.documents, Need::Documents),
             (self.tools, able.tools, Need::Tools),
             (self.thinking, able.thinking, Need::Thinking),
+            (self.structured_output, able.structured_output, Need::StructuredOutput),
         ]
         .into_iter()
         .find_map(|(is_needed, able, need)| (is_needed && able == Some(false)).then_some(need))
@@ -116,6 +122,7 @@ impl Skip {
             Self::Cannot(Need::Documents) => "no_documents",
             Self::Cannot(Need::Tools) => "no_tools",
             Self::Cannot(Need::Thinking) => "no_thinking",
+            Self::Cannot(Need::StructuredOutput) => "no_structured_output",
             Self::Budget => "budget",
             Self::RateLimit => "rate_limit",
         }

@@ -232,6 +232,16 @@ fn what_a_target_cannot_take_is_kept_from_it_and_named_when_nothing_is_left() {
     assert_eq!(skipped(&plan)[0].1.reason(), "no_images");
     let none = planned(&compiled, &needing(true, true), &WELL).unwrap_err();
     assert_eq!(none, NoTarget::Missing(vec![Need::Images, Need::Tools]));
+    let shapeless = with("a/shapeless", &json!({"capabilities": {"structured_output": false}}));
+    let compiled = one_step(&[shapeless, with("b/any", &json!({}))]);
+    assert!(compiled.model("m").unwrap().asks_about_wishes());
+    let mut shaped = asked();
+    shaped.needs.structured_output = true;
+    let plan = planned(&compiled, &shaped, &WELL).unwrap();
+    assert_eq!(
+        (tried(&plan), skipped(&plan)[0].1.reason()),
+        (vec!["b/any".to_owned()], "no_structured_output")
+    );
 }
 
 #[test]

@@ -111,6 +111,8 @@ pub struct Capabilities {
     pub tools: Option<bool>,
     /// A wish to think before it answers.
     pub thinking: Option<bool>,
+    /// A schema that its answer must follow. Bedrock's `Converse` is told of one only where somebody said so.
+    pub structured_output: Option<bool>,
 }
 
 /// One model at one provider.
@@ -235,11 +237,13 @@ impl Model {
         })
     }
 
-    /// True if the route depends on tools or thinking.
+    /// True if the route depends on tools, thinking or schemas.
     #[must_use]
     pub fn asks_about_wishes(&self) -> bool {
-        let is_unable =
-            |target: &Target| target.capabilities.tools == Some(false) || target.capabilities.thinking == Some(false);
+        let is_unable = |target: &Target| {
+            let able = target.capabilities;
+            [able.tools, able.thinking, able.structured_output].contains(&Some(false))
+        };
         self.has_conditions() || self.targets().any(is_unable)
     }
 

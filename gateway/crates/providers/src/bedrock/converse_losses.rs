@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use http::HeaderMap;
 use serde_json::Value;
 
+use super::converse_request::schema;
 use crate::values::at;
 use crate::vendor::{Lost, Request};
 
@@ -40,7 +41,7 @@ const UNSAID: [&str; 9] = [
 const UNKNOWN_FIELD: &str = "unknown_field";
 
 /// What is left out, each once, in order of name.
-pub(super) fn losses(request: Request<'_>, caller: &HeaderMap) -> Vec<Lost> {
+pub(super) fn losses(request: Request<'_>, caller: &HeaderMap, follows_schemas: bool) -> Vec<Lost> {
     let Ok(asked) = serde_json::from_slice::<Value>(request.body) else {
         return Vec::new();
     };
@@ -49,7 +50,14 @@ pub(super) fn losses(request: Request<'_>, caller: &HeaderMap) -> Vec<Lost> {
         lost.insert("anthropic_beta".into());
     }
     members(&asked, &mut lost);
-    tools(&asked, &mut lost);
+    if follows_schemas && schema(&asked).is_some() {
+        lost.remove("output_format");
+        let other = at(&asked, "/output_config").as_object().into_iter().flatten();
+        if other.filter(|(name, _)| *name != "format").count() == 0 {
+            lost.remove("output_config");
+        }
+    }
+    tools(&asked, follows_schemas, &mut lost);
     let messages = at(&asked, "/messages").as_array();
     let contents = messages.into_iter().flatten().map(|message| at(message, "/content"));
     for content in contents.chain([at(&asked, "/system")]) {
@@ -69,11 +77,11 @@ fn members(asked: &Value, lost: &mut BTreeSet<Lost>) {
     }
 }
 
-fn tools(asked: &Value, lost: &mut BTreeSet<Lost>) {
+fn tools(asked: &Value, follows_schemas: bool, lost: &mut BTreeSet<Lost>) {
     for tool in at(asked, "/tools").as_array().into_iter().flatten() {
         if !at(tool, "/input_schema").is_object() {
             lost.insert("server_tool".into());
-        } else if at(tool, "/strict") == true {
+        } else if at(tool, "/strict") == true && !follows_schemas {
             lost.insert("strict".into());
         }
     }
@@ -134,7 +142,32 @@ mod tests {
             body: &body,
             model_range: &(0..0),
         };
-        losses(request, &headers)
+        losses(request, &headers, false)
+    }
+
+    #[test]
+    fn a_schema_is_not_lost_on_models_that_follow_one() {
+        let format = json!({"type": "json_schema", "schema": {"type": "object"}});
+        for (asked, expected) in [
+            (json!({"output_format": format}), vec![]),
+            (json!({"output_config": {"format": format}}), vec![]),
+            (
+                json!({"output_config": {"format": format, "effort": "low"}}),
+                vec!["output_config"],
+            ),
+            (json!({"output_config": {"effort": "low"}}), vec!["output_config"]),
+            (
+                json!({"tools": [{"name": "t", "strict": true, "input_schema": {}}]}),
+                vec![],
+            ),
+        ] {
+            let body = Bytes::from(asked.to_string());
+            let request = Request {
+                body: &body,
+                model_range: &(0..0),
+            };
+            assert_eq!(losses(request, &HeaderMap::new(), true), expected, "{asked}");
+        }
     }
 
     #[test]

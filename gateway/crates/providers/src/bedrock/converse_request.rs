@@ -1,18 +1,20 @@
 //! A Messages request as `Converse` takes it.
 //!
-//! Converse knows text, pictures, documents, tools and reasoning; what else a request holds is left out.
+//! Converse knows text, pictures, documents, tools and reasoning, and of models that follow one the schema of an answer;
+//! what else a request holds is left out.
 
 use serde_json::{Map, Value, json};
 
 use crate::values::at;
 use crate::vendor::{Pieces, Request, Unserved, in_one};
 
-pub(super) fn body(request: Request<'_>) -> Result<Pieces, Unserved> {
-    Ok(in_one(value(request)?.to_string()))
+/// The request, for a model that follows schemas or one that does not.
+pub(super) fn body(request: Request<'_>, follows_schemas: bool) -> Result<Pieces, Unserved> {
+    Ok(in_one(value(request, follows_schemas)?.to_string()))
 }
 
 /// The request as a value.
-pub(super) fn value(request: Request<'_>) -> Result<Value, Unserved> {
+pub(super) fn value(request: Request<'_>, follows_schemas: bool) -> Result<Value, Unserved> {
     let asked: Value =
         serde_json::from_slice(request.body).map_err(|_| Unserved("The request is no JSON object.".to_owned()))?;
     let mut converse = Map::new();
@@ -25,13 +27,31 @@ pub(super) fn value(request: Request<'_>) -> Result<Value, Unserved> {
     if !inference.is_empty() {
         converse.insert("inferenceConfig".to_owned(), inference.into());
     }
-    if let Some(tools) = tools(&asked) {
+    if let Some(schema) = schema(&asked).filter(|_| follows_schemas) {
+        converse.insert("outputConfig".to_owned(), text_format(schema));
+    }
+    if let Some(tools) = tools(&asked, follows_schemas) {
         converse.insert("toolConfig".to_owned(), tools);
     }
     if let Some(more) = model_fields(&asked) {
         converse.insert("additionalModelRequestFields".to_owned(), more);
     }
     Ok(converse.into())
+}
+
+/// The schema that the answer must follow, as the Messages API says it now or said it first.
+pub(super) fn schema(asked: &Value) -> Option<&Value> {
+    let formats = [at(asked, "/output_config/format"), at(asked, "/output_format")];
+    let format = formats
+        .into_iter()
+        .find(|format| at(format, "/type") == "json_schema")?;
+    format.get("schema").filter(|schema| schema.is_object())
+}
+
+/// Converse wants a schema as text, and a name for it.
+fn text_format(schema: &Value) -> Value {
+    json!({"textFormat": {"type": "json_schema",
+        "structure": {"jsonSchema": {"name": "answer", "schema": schema.to_string()}}}})
 }
 
 fn inference(asked: &Value) -> Map<String, Value> {
@@ -172,13 +192,13 @@ fn tool_result(block: &Value) -> Value {
     json!({"toolResult": {"toolUseId": at(block, "/tool_use_id"), "content": parts, "status": status}})
 }
 
-fn tools(asked: &Value) -> Option<Value> {
+fn tools(asked: &Value, follows_schemas: bool) -> Option<Value> {
     let declared = at(asked, "/tools")
         .as_array()?
         .iter()
         .filter(|tool| at(tool, "/input_schema").is_object());
     let tools: Vec<Value> = declared
-        .flat_map(|tool| marked(tool, Some(specification(tool))))
+        .flat_map(|tool| marked(tool, Some(specification(tool, follows_schemas))))
         .collect();
     if tools.is_empty() {
         return None;
@@ -197,12 +217,15 @@ fn tools(asked: &Value) -> Option<Value> {
     Some(config.into())
 }
 
-fn specification(tool: &Value) -> Value {
+fn specification(tool: &Value, follows_schemas: bool) -> Value {
     let mut specification = Map::new();
     specification.insert("name".to_owned(), at(tool, "/name").clone());
     specification.insert("inputSchema".to_owned(), json!({"json": at(tool, "/input_schema")}));
     if let Some(description) = at(tool, "/description").as_str().filter(|text| !text.is_empty()) {
         specification.insert("description".to_owned(), description.into());
+    }
+    if follows_schemas && at(tool, "/strict") == true {
+        specification.insert("strict".to_owned(), true.into());
     }
     json!({"toolSpec": specification})
 }
@@ -218,7 +241,39 @@ mod tests {
             body: &body,
             model_range: &(0..0),
         };
-        value(request).unwrap()
+        value(request, false).unwrap()
+    }
+
+    #[test]
+    fn a_schema_is_told_to_models_that_follow_one() {
+        let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
+        let format = json!({"type": "json_schema", "schema": schema});
+        let messages = json!([{"role": "user", "content": "hi"}]);
+        let tools = json!([{"name": "t", "strict": true, "input_schema": {"type": "object"}}]);
+        for asked in [
+            json!({"messages": messages, "tools": tools, "output_config": {"format": format}}),
+            json!({"messages": messages, "tools": tools, "output_format": format}),
+        ] {
+            let body = Bytes::from(asked.to_string());
+            let request = Request {
+                body: &body,
+                model_range: &(0..0),
+            };
+            let said = value(request, true).unwrap();
+            let told = &said["outputConfig"]["textFormat"];
+            assert_eq!(told["type"], "json_schema");
+            let text = told["structure"]["jsonSchema"]["schema"].as_str().unwrap();
+            assert_eq!(serde_json::from_str::<Value>(text).unwrap(), schema);
+            assert_eq!(said["toolConfig"]["tools"][0]["toolSpec"]["strict"], true);
+            let unsaid = converse(&asked);
+            assert_eq!(
+                (
+                    unsaid.get("outputConfig"),
+                    unsaid.pointer("/toolConfig/tools/0/toolSpec/strict")
+                ),
+                (None, None)
+            );
+        }
     }
 
     #[test]

@@ -31,8 +31,8 @@ pub(super) fn invoke_body(request: Request<'_>, caller: &HeaderMap) -> Result<Pi
     Ok(whole(&json!({"input": {"invokeModel": {"body": body}}})))
 }
 
-pub(super) fn converse_body(request: Request<'_>) -> Result<Pieces, Unserved> {
-    let mut converse = converse_request::value(request)?;
+pub(super) fn converse_body(request: Request<'_>, follows_schemas: bool) -> Result<Pieces, Unserved> {
+    let mut converse = converse_request::value(request, follows_schemas)?;
     if let Some(fields) = converse.as_object_mut() {
         // Only what is counted may be there.
         fields.retain(|name, _| matches!(name.as_str(), "messages" | "system" | "toolConfig"));

@@ -87,15 +87,15 @@ impl Vendor for Bedrock {
         let (api, _) = api_of(asked.model);
         match (asked.door, api) {
             (FrontDoor::CountTokens, Api::Invoke) => count::invoke_body(request, caller),
-            (FrontDoor::CountTokens, Api::Converse) => count::converse_body(request),
+            (FrontDoor::CountTokens, Api::Converse) => count::converse_body(request, asked.follows_schemas),
             (_, Api::Invoke) => invoke::body(request, caller),
-            (_, Api::Converse) => converse_request::body(request),
+            (_, Api::Converse) => converse_request::body(request, asked.follows_schemas),
         }
     }
 
     fn losses(&self, asked: &Asked<'_>, request: Request<'_>, caller: &HeaderMap) -> Vec<Lost> {
         match api_of(asked.model) {
-            (Api::Converse, _) => converse_losses::losses(request, caller),
+            (Api::Converse, _) => converse_losses::losses(request, caller, asked.follows_schemas),
             (Api::Invoke, _) => Vec::new(),
         }
     }

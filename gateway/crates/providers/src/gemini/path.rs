@@ -96,6 +96,7 @@ mod tests {
             model,
             streams,
             query,
+            follows_schemas: false,
         };
         path(&Endpoint::parse(base_url).unwrap(), &asked)
     }

@@ -261,6 +261,7 @@ impl Request {
                 documents: self.fields.documents > 0,
                 tools: self.wishes.tools > 0,
                 thinking: self.wishes.thinking,
+                structured_output: self.wishes.schema,
             },
             session,
             session_dice: dice,

@@ -9,6 +9,7 @@ use airside_providers::{
     Asked, Failure, Kind, Origin, Shown, StatusMeaning, answer_headers, is_too_long, meaning_of_status, retry_after,
 };
 use airside_routing::{Candidate, Course, NextStep, Plan, Skip, Skipped, jittered};
+use airside_snapshot::Target;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::HeaderMap;
@@ -42,14 +43,15 @@ pub(crate) struct Question {
 }
 
 impl Question {
-    /// What is asked of a provider that calls the model so, at the door where it is asked. The caller's query is for
+    /// What is asked of this target, at the door where it is asked. The caller's query is for
     /// its own door only.
-    pub(crate) fn asked<'a>(&'a self, door: FrontDoor, model: &'a str) -> Asked<'a> {
+    pub(crate) fn asked<'a>(&'a self, door: FrontDoor, target: &'a Target) -> Asked<'a> {
         Asked {
             door,
-            model,
+            model: &target.model,
             streams: self.fields.stream,
             query: self.query.as_deref().filter(|_| door == self.door),
+            follows_schemas: target.capabilities.structured_output == Some(true),
         }
     }
 }

@@ -36,7 +36,7 @@ impl<'a> Outgoing<'a> {
         question: &'a Question,
         lane: &'a Lane,
     ) -> Result<Self, Refusal> {
-        let asked = question.asked(lane.door(question), &candidate.target.model);
+        let asked = question.asked(lane.door(question), candidate.target);
         let unserved = |Unserved(why)| Refusal::new(400, "unsupported_by_provider", why);
         let path = provider.vendor.path(&provider.endpoint, &asked).map_err(unserved)?;
         let request = lane.request(question);

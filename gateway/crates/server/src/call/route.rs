@@ -131,6 +131,7 @@ fn asked_of<'a>(call: &'a Call, model: &Model, question: &Question, wishes: Wish
             documents: fields.documents > 0,
             tools: wishes.tools > 0,
             thinking: wishes.thinking,
+            structured_output: wishes.schema,
         },
         session: &call.thread.view,
         session_dice: call
