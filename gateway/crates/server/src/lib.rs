@@ -1,7 +1,8 @@
 //! The gateway as a process: listeners, the life of a call, and the tasks that keep it supplied.
 //!
 //! Not for the rules themselves, which are in the crates below. Start reading at `run.rs` (what is started), then
-//! `service.rs` (where a request goes), then `call/serve.rs` (the life of a call, stage by stage).
+//! `service.rs` (where a request goes), then `call/serve.rs` (the life of a call, stage by stage). Callers are reached
+//! through `caller`, providers through `upstream`.
 
 mod accept;
 mod active;
