@@ -4,7 +4,7 @@
 //! more than looking at every byte once, sixteen in one instruction, and working on the bits. The method is that of
 //! Langdale and Lemire, "Parsing Gigabytes of JSON per Second" (2019), section 3.1.
 
-use airside_sight::{Eyes, WIDTH};
+use airside_sight::{Eyes, Seen, WIDTH};
 use memchr::memchr2;
 
 const EVEN: u64 = 0x5555_5555_5555_5555;
@@ -16,12 +16,15 @@ pub(crate) struct Block {
     pub(crate) quotes: u64,
     /// Bytes inside a string, its opening quote included and its closing quote not.
     pub(crate) inside: u64,
-    /// Brackets and braces outside strings.
-    pub(crate) brackets: u64,
+    /// Brackets and braces that open, outside strings.
+    pub(crate) opening: u64,
+    /// Those that close.
+    pub(crate) closing: u64,
     /// Backslashes outside strings, where JSON has none.
     pub(crate) stray: u64,
-    /// Bytes that are `t` or a backslash: how a key that matters may begin.
-    pub(crate) marks: u64,
+    /// Quotes that open a string which begins with `t` or a backslash, or may do so: the next block's first byte is not
+    /// known, and some other letters are not told apart (see `Seen`).
+    pub(crate) marked: u64,
 }
 
 /// What one block leaves to the next.
@@ -41,31 +44,30 @@ impl Carried {
         if backslashes == 0 {
             return std::mem::take(&mut self.escaped);
         }
-        let backslashes = backslashes & !self.escaped;
-        let follows = backslashes << 1 | self.escaped;
-        let odd_starts = backslashes & !EVEN & !follows;
-        let (from_odd, overflow) = odd_starts.overflowing_add(backslashes);
-        self.escaped = u64::from(overflow);
-        (EVEN ^ from_odd << 1) & follows
+        // A backslash that is escaped begins nothing. Of each run of the others, the subtraction flips the places from
+        // its start on by turns, and carries at most into the byte behind it.
+        let beginning = backslashes & !self.escaped;
+        let by_turns = ((beginning << 1 | !EVEN).wrapping_sub(beginning)) ^ !EVEN;
+        let escaped = by_turns ^ (backslashes | self.escaped);
+        self.escaped = (by_turns & backslashes) >> 63;
+        escaped
     }
 
-    /// Read the next block; says too whether all of it is text of one string, so that more of it may follow.
+    /// Read the next block, of which this was seen.
     #[expect(clippy::inline_always, reason = "as `search`")]
     #[inline(always)]
-    fn read(&mut self, eyes: impl Eyes, bytes: &[u8; WIDTH]) -> (Block, bool) {
-        let seen = eyes.look(bytes);
-        let is_text = seen.quotes | seen.backslashes == 0 && self.inside != 0;
+    fn read(&mut self, eyes: impl Eyes, seen: Seen) -> Block {
         let quotes = seen.quotes & !self.escapes(seen.backslashes);
         let inside = eyes.running_parity(quotes) ^ self.inside;
         self.inside = 0_u64.wrapping_sub(inside >> 63);
-        let block = Block {
+        Block {
             quotes,
             inside,
-            brackets: seen.brackets & !inside,
+            opening: seen.opening & !inside,
+            closing: seen.closing & !inside,
             stray: seen.backslashes & !inside,
-            marks: seen.ts | seen.backslashes,
-        };
-        (block, is_text)
+            marked: quotes & inside & !(seen.unmarked >> 1),
+        }
     }
 }
 
@@ -74,12 +76,17 @@ pub(crate) trait Search {
     /// What it looks for.
     type Found;
 
-    /// Look at the block that begins there. To be inlined always, as `search`.
-    fn look(&mut self, base: usize, block: &Block) -> Option<Self::Found>;
+    /// Follow a block that has nothing to look at closely; false if it is to be looked at. To be inlined always, as
+    /// `search`.
+    fn passes(&mut self, eyes: impl Eyes, bytes: &[u8; WIDTH], block: &Block) -> bool;
+
+    /// Look closely at a block that did not pass; `base` is where it begins, `squares` which of its bytes may be square
+    /// brackets.
+    fn look(&mut self, base: usize, squares: u64, block: Block) -> Option<Self::Found>;
 }
 
 /// Look at a text block by block, from a place outside any string on, until what is looked for is found. Whole blocks
-/// of a string that hold neither a quote nor a backslash are passed over where many follow each other.
+/// of a string that hold neither a quote nor a backslash are passed over.
 #[expect(
     clippy::inline_always,
     reason = "built anew for each kind of machine, with the search in it: a call for every sixty-four bytes costs as much as the look"
@@ -87,28 +94,32 @@ pub(crate) trait Search {
 #[inline(always)]
 pub(crate) fn search<S: Search>(text: &[u8], start: usize, eyes: impl Eyes, mut search: S) -> Option<S::Found> {
     let (mut at, mut carried) = (start, Carried::default());
-    loop {
+    'text: loop {
         let (blocks, tail) = text.get(at..).unwrap_or_default().as_chunks::<WIDTH>();
-        let mut is_text = false;
-        for bytes in blocks {
-            let block;
-            (block, is_text) = carried.read(eyes, bytes);
-            if let Some(found) = search.look(at, &block) {
+        let mut blocks = blocks.iter();
+        while let Some(bytes) = blocks.next() {
+            let seen = eyes.look(bytes);
+            // Counted from behind, which the iterator does anyway.
+            let base = || text.len() - tail.len() - (blocks.len() + 1) * WIDTH;
+            if seen.quotes | seen.backslashes == 0 && carried.inside != 0 {
+                carried.escaped = 0;
+                at = base();
+                at += length_of_text(text.get(at..).unwrap_or_default());
+                continue 'text;
+            }
+            let block = carried.read(eyes, seen);
+            if !search.passes(eyes, bytes, &block)
+                && let Some(found) = search.look(base(), eyes.squares(bytes), block)
+            {
                 return Some(found);
             }
-            at += WIDTH;
-            if is_text {
-                break;
-            }
         }
-        if is_text {
-            at += length_of_text(text.get(at..).unwrap_or_default());
-        } else if tail.is_empty() {
+        if tail.is_empty() {
             return None;
-        } else {
-            let (block, _) = carried.read(eyes, &filled_up(tail));
-            return search.look(at, &block);
         }
+        let bytes = filled_up(tail);
+        let block = carried.read(eyes, eyes.look(&bytes));
+        return search.look(text.len() - tail.len(), eyes.squares(&bytes), block);
     }
 }
 
@@ -159,8 +170,12 @@ mod tests {
     impl Search for Into<'_> {
         type Found = ();
 
-        fn look(&mut self, base: usize, block: &Block) -> Option<()> {
-            self.0.push((base, *block));
+        fn passes(&mut self, _: impl Eyes, _: &[u8; WIDTH], _: &Block) -> bool {
+            false
+        }
+
+        fn look(&mut self, base: usize, _: u64, block: Block) -> Option<()> {
+            self.0.push((base, block));
             None
         }
     }
@@ -186,10 +201,11 @@ mod tests {
             for (base, block) in scan_with_quickest(All(&text)) {
                 for bit in 0..64.min(text.len() - base) {
                     let (is_quote, inside) = plain[base + bit];
-                    let is_bracket = b"{}[]".contains(&text[base + bit]) && !inside;
+                    let is = |these: &[u8]| these.contains(&text[base + bit]) && !inside;
                     prop_assert_eq!(block.quotes >> bit & 1 == 1, is_quote);
                     prop_assert_eq!(block.inside >> bit & 1 == 1, inside);
-                    prop_assert_eq!(block.brackets >> bit & 1 == 1, is_bracket);
+                    prop_assert_eq!(block.opening >> bit & 1 == 1, is(b"{["));
+                    prop_assert_eq!(block.closing >> bit & 1 == 1, is(b"}]"));
                     looked_at[base + bit] = true;
                 }
             }

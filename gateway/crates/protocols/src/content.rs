@@ -24,11 +24,22 @@ enum Key {
 }
 
 impl Watcher for ContentCount {
+    #[inline]
     fn string_at(&mut self, text: &[u8], quote: usize) {
+        // Most are told by their first letters; a letter has no shorter escape than `\u`.
+        if let Some([b'\\', b'u', ..] | [b't', b'y' | b't' | b'\\', ..]) = text.get(quote + 1..) {
+            self.count(text, quote);
+        }
+    }
+}
+
+impl ContentCount {
+    /// Count what this string says, if it is a key that matters.
+    fn count(&mut self, text: &[u8], quote: usize) {
         let Some((key, mut cursor)) = key_at(text, quote) else {
             return;
         };
-        let Some(raw) = value_behind(&mut cursor) else {
+        let Some(raw) = value_behind(&mut cursor, key) else {
             return;
         };
         if !raw.contains(&b'\\') {
@@ -42,9 +53,7 @@ impl Watcher for ContentCount {
             self.note(key, word.as_bytes());
         }
     }
-}
 
-impl ContentCount {
     fn note(&mut self, key: Key, word: &[u8]) {
         match (key, word) {
             (Key::Ttl, b"1h") => self.one_hour_cache = true,
@@ -58,14 +67,9 @@ impl ContentCount {
     }
 }
 
-/// The key whose quote this is, if it matters, and a cursor behind it. Most are told by their first letters.
+/// The key whose quote this is, if it matters, and a cursor behind it.
 fn key_at(text: &[u8], quote: usize) -> Option<(Key, Cursor<'_>)> {
     let rest = text.get(quote + 1..)?;
-    if let [b't', second, ..] = rest
-        && !matches!(second, b'y' | b't' | b'\\')
-    {
-        return None;
-    }
     let behind = |length: usize| Cursor::starting_at(text, quote + 1 + length);
     if rest.starts_with(b"type\"") {
         return Some((Key::Type, behind(5)));
@@ -86,18 +90,28 @@ fn key_at(text: &[u8], quote: usize) -> Option<(Key, Cursor<'_>)> {
     Some((key, cursor))
 }
 
-/// True if the text goes on like this word up to an escape.
+/// True if the text goes on like this word up to a letter that is escaped.
 fn may_be_spelled(text: &[u8], word: &[u8]) -> bool {
-    let differs = text.iter().zip(word).find(|(byte, letter)| byte != letter);
-    differs.is_some_and(|(byte, _)| *byte == b'\\')
+    let same = text
+        .iter()
+        .zip(word)
+        .take_while(|(byte, letter)| byte == letter)
+        .count();
+    text.get(same..).is_some_and(|rest| rest.starts_with(b"\\u"))
 }
 
-/// The raw text that is the value of the key the cursor stands behind.
-fn value_behind<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
+/// The raw text that is the value of this key, behind which the cursor stands; none if it begins like no word that is
+/// counted.
+fn value_behind<'a>(cursor: &mut Cursor<'a>, key: Key) -> Option<&'a [u8]> {
     cursor.skip_whitespace();
     cursor.expect(b':').ok()?;
     cursor.skip_whitespace();
-    cursor.string().ok()
+    let begins_as = cursor.second()?;
+    let may_count = match key {
+        Key::Type => matches!(begins_as, b'a' | b'c' | b'd' | b'f' | b'i' | b'v' | b'w' | b'\\'),
+        Key::Ttl => matches!(begins_as, b'1' | b'\\'),
+    };
+    if may_count { cursor.string().ok() } else { None }
 }
 
 /// True for the `type` of a tool that a provider runs by itself, such as `web_search_20250305`. The parts of an answer
@@ -138,7 +152,10 @@ mod tests {
             "ttl" => Key::Ttl,
             _ => return None,
         };
-        let raw = value_behind(&mut cursor).filter(|raw| raw.len() <= LONGEST_ESCAPED)?;
+        cursor.skip_whitespace();
+        cursor.expect(b':').ok()?;
+        cursor.skip_whitespace();
+        let raw = cursor.string().ok().filter(|raw| raw.len() <= LONGEST_ESCAPED)?;
         Some((key, unescape(raw)?.into_owned()))
     }
 

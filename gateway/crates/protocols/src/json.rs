@@ -6,11 +6,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use airside_sight::{Eyes, Scan, scan_with_quickest};
+use airside_sight::{Eyes, Scan, WIDTH, scan_with_quickest};
 use memchr::memchr2;
 
 use crate::blocks::{Block, Search, places, search};
-use crate::request::MAX_DEPTH;
+use crate::nesting::Nesting;
 
 /// The text ended or broke its own grammar at this byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,11 @@ impl<'a> Cursor<'a> {
 
     pub(crate) fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
+    }
+
+    /// The byte behind the one that `peek` shows.
+    pub(crate) fn second(&self) -> Option<u8> {
+        self.text.get(self.at + 1).copied()
     }
 
     pub(crate) fn expect(&mut self, byte: u8) -> Result<(), Broken> {
@@ -194,9 +199,13 @@ impl<W: Watcher> Search for EndOfString<'_, '_, W> {
 
     #[expect(clippy::inline_always, reason = "as `search`")]
     #[inline(always)]
-    fn look(&mut self, base: usize, block: &Block) -> Option<Self::Found> {
+    fn passes(&mut self, _: impl Eyes, _: &[u8; WIDTH], block: &Block) -> bool {
+        block.quotes & !block.inside | block.stray | block.marked == 0
+    }
+
+    fn look(&mut self, base: usize, _: u64, block: Block) -> Option<Self::Found> {
         let end = places(block.quotes & !block.inside).next();
-        self.0.seen(base, block, end)
+        self.0.watch(base, &block, end)
     }
 }
 
@@ -208,108 +217,30 @@ impl<W: Watcher> Search for EndOfBrackets<'_, '_, W> {
 
     #[expect(clippy::inline_always, reason = "as `search`")]
     #[inline(always)]
-    fn look(&mut self, base: usize, block: &Block) -> Option<Self::Found> {
-        match self.1.follow(self.0.text, base, block.brackets) {
-            Ok(end) => self.0.seen(base, block, end),
+    fn passes(&mut self, eyes: impl Eyes, bytes: &[u8; WIDTH], block: &Block) -> bool {
+        block.stray | block.marked == 0 && self.1.passes(eyes, bytes, block)
+    }
+
+    #[inline(never)]
+    fn look(&mut self, base: usize, squares: u64, block: Block) -> Option<Self::Found> {
+        match self.1.follow(base, squares, &block) {
+            Ok(end) => self.0.watch(base, &block, end),
             Err(broken) => Some(Err(broken)),
         }
     }
 }
 
 impl<W: Watcher> Skip<'_, W> {
-    /// Watch a block; where the value ends, if it does here.
-    #[expect(clippy::inline_always, reason = "called for every sixty-four bytes")]
-    #[inline(always)]
-    fn seen(&mut self, base: usize, block: &Block, end: Option<usize>) -> Option<Result<usize, Broken>> {
-        match self.watch(base, block, end) {
-            Ok(()) => end.map(|end| Ok(base + end + 1)),
-            Err(broken) => Some(Err(broken)),
-        }
-    }
-
-    /// Show what may be a key that matters, up to the end if it is in this block.
-    #[expect(clippy::inline_always, reason = "called for every sixty-four bytes")]
-    #[inline(always)]
-    fn watch(&mut self, base: usize, block: &Block, end: Option<usize>) -> Result<(), Broken> {
-        // What the next block begins with is not known here, so a quote at the very end always counts.
-        let candidates = block.quotes & block.inside & (block.marks >> 1 | 1 << 63);
-        if block.stray | candidates == 0 {
-            return Ok(());
-        }
+    /// Show what may be a key that matters, up to the end if it is in this block; where the value ends, if it does here.
+    fn watch(&mut self, base: usize, block: &Block, end: Option<usize>) -> Option<Result<usize, Broken>> {
         let within = end.map_or(u64::MAX, |end| (1 << end) - 1);
         if let Some(stray) = places(block.stray & within).next() {
-            return Err(Broken::At(base + stray));
+            return Some(Err(Broken::At(base + stray)));
         }
-        for place in places(candidates & within) {
+        for place in places(block.marked & within) {
             self.watcher.string_at(self.text, base + place);
         }
-        Ok(())
-    }
-}
-
-/// The brackets that are open, one bit each: set for a brace. Deeper than `MAX_DEPTH` nobody may go.
-struct Nesting {
-    /// The innermost ones, the last in the lowest bit.
-    braces: u64,
-    /// Full words of those further out.
-    outer: [u64; MAX_DEPTH / 64],
-    depth: usize,
-    max_depth: usize,
-}
-
-impl Nesting {
-    fn new(max_depth: usize) -> Self {
-        Self {
-            braces: 0,
-            outer: [0; MAX_DEPTH / 64],
-            depth: 0,
-            max_depth: max_depth.min(MAX_DEPTH),
-        }
-    }
-
-    /// Follow the brackets of one block; the place of the one that closes the first, if it is there.
-    #[inline]
-    fn follow(&mut self, text: &[u8], base: usize, brackets: u64) -> Result<Option<usize>, Broken> {
-        for place in places(brackets) {
-            let byte = text.get(base + place).copied().unwrap_or_default();
-            // In ASCII the two that open and the two that close differ in this bit from each other.
-            let (is_closing, brace) = (byte & 0b100 != 0, u64::from(byte >> 5 & 1));
-            if !is_closing {
-                self.open(brace)?;
-            } else if self.depth == 0 || !self.close(brace) {
-                return Err(Broken::At(base + place));
-            } else if self.depth == 0 {
-                return Ok(Some(place));
-            }
-        }
-        Ok(None)
-    }
-
-    #[inline]
-    fn open(&mut self, brace: u64) -> Result<(), Broken> {
-        if self.depth >= self.max_depth {
-            return Err(Broken::TooDeep);
-        }
-        if self.depth.is_multiple_of(64)
-            && let Some(word) = self.outer.get_mut(self.depth / 64)
-        {
-            *word = self.braces;
-        }
-        self.braces = self.braces << 1 | brace;
-        self.depth += 1;
-        Ok(())
-    }
-
-    /// Close the innermost of those that are open; false if it is of the other kind.
-    #[inline]
-    fn close(&mut self, brace: u64) -> bool {
-        let is_same = self.braces & 1 == brace;
-        self.braces >>= 1;
-        self.depth -= 1;
-        if self.depth.is_multiple_of(64) {
-            self.braces = self.outer.get(self.depth / 64).copied().unwrap_or_default();
-        }
-        is_same
+        end.map(|end| Ok(base + end + 1))
     }
 }
 

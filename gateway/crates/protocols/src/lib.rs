@@ -14,6 +14,7 @@ mod family;
 mod gemini;
 mod json;
 mod members;
+mod nesting;
 mod request;
 mod splice;
 mod sse;
