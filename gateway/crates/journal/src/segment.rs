@@ -230,7 +230,7 @@ impl Extent {
     /// read through: it grows to the size it needs, and one that was used before need not be filled with zeros again.
     pub(crate) fn read(&self, window: &mut Vec<u8>, mut each: impl FnMut(Frame<'_>) -> bool) -> io::Result<u64> {
         let (mut at, end) = (self.start, self.end);
-        let wanted = self.length().min(4 * MAX_FRAME);
+        let wanted = self.length().min(2 * MAX_FRAME);
         if window.len() < wanted {
             window.resize(wanted, 0);
         }

@@ -29,7 +29,11 @@ const LONGEST_FLUSH: Duration = Duration::from_mins(1);
 const LONGEST_WRITE: Duration = Duration::from_millis(1);
 
 /// Answer one request.
-pub(crate) async fn answer(worker: &Arc<Worker>, head: Parts, connection: &Arc<Connection>) -> Response<AnswerStream> {
+pub(crate) async fn answer(
+    worker: &Arc<Worker>,
+    head: Box<Parts>,
+    connection: &Arc<Connection>,
+) -> Response<AnswerStream> {
     let at = Instant::now();
     if let Err(refusal) = check_head(&head) {
         let id = worker.gateway.identifiers.new_id("call", worker.gateway.clock.now());
@@ -41,7 +45,7 @@ pub(crate) async fn answer(worker: &Arc<Worker>, head: Parts, connection: &Arc<C
     }
     let address = Address::of(head.uri.path());
     if opens_socket(&head, address.as_ref()) {
-        return Box::pin(socket::open(worker, head, connection)).await;
+        return Box::pin(socket::open(worker, *head, connection)).await;
     }
     let body = RequestBody::Coming(Arc::clone(connection));
     let mut response = match address {
@@ -113,7 +117,7 @@ fn wrong_method(family: Family, allowed: &'static str, id: &str) -> Response<Ans
     response
 }
 
-async fn elsewhere(worker: &Worker, head: Parts, body: RequestBody) -> Response<AnswerStream> {
+async fn elsewhere(worker: &Worker, head: Box<Parts>, body: RequestBody) -> Response<AnswerStream> {
     let gateway = &worker.gateway;
     let id = gateway.identifiers.new_id("call", gateway.clock.now());
     let path = head.uri.path();

@@ -22,7 +22,7 @@ use super::settle::Call;
 use crate::active::{Active, ActiveProvider};
 use crate::gateway::Worker;
 use crate::reply::Refusal;
-use crate::upstream::{Answer, AnswerBody, Destination, SendFault, Way, send};
+use crate::upstream::{Answer, Destination, SendFault, Way, send};
 
 /// The most that is kept of an error nobody may ever see, and how long it may take.
 const MOST_KEPT: usize = 256 << 10;
@@ -180,6 +180,18 @@ impl Setback {
         })
     }
 
+    /// An answer with this head failed before its content.
+    fn at_start(failed: Failed, lane: &Lane, (status, headers): (u16, &HeaderMap)) -> Box<Self> {
+        // The words of another dialect's stream say nothing to this caller.
+        let word = failed.said.clone().filter(|_| !lane.is_translated());
+        let word = word.map(|body| LastWord {
+            status,
+            headers: headers.clone(),
+            body,
+        });
+        Self::new(failed, word)
+    }
+
     fn untranslatable(refusal: Refusal) -> Box<Self> {
         Box::new(Self {
             failed: Failed::silent(Kind::Untranslatable),
@@ -202,6 +214,19 @@ async fn attempt(
 ) -> Attempted {
     call.begin_attempt(candidate, &provider.name);
     let lane = Lane::to(call, active, candidate, question).map_err(Setback::untranslatable)?;
+    let answer = exchange(worker, call, candidate, provider, question, &lane).await?;
+    judge(worker, call, active, provider, &lane, answer).await
+}
+
+/// Put the question to the candidate; the head of its answer.
+async fn exchange(
+    worker: &Worker,
+    call: &mut Call,
+    candidate: &Candidate<'_>,
+    provider: &ActiveProvider,
+    question: &Question,
+    lane: &Lane,
+) -> Result<Answer, Box<Setback>> {
     let destination = Destination {
         endpoint: &provider.endpoint,
         origin: &provider.origin,
@@ -209,7 +234,7 @@ async fn attempt(
         connect: Duration::from_millis(provider.timeouts.connect_ms),
         first_byte: Duration::from_millis(provider.timeouts.first_byte_ms),
     };
-    let mut outgoing = Outgoing::to(candidate, provider, question, &lane).map_err(Setback::untranslatable)?;
+    let mut outgoing = Outgoing::to(candidate, provider, question, lane).map_err(Setback::untranslatable)?;
     call.loses_within(candidate.family, std::mem::take(&mut outgoing.losses));
     let shown = shown_by(call, provider, candidate.key).await?;
     let moment = call.moment();
@@ -232,7 +257,7 @@ async fn attempt(
     call.attempt_answers(answer.status, answer.connected_in, now);
     let mut answer = outgoing.received(answer);
     answer.headers = answer_headers(answer.headers, shown.secret());
-    judge(worker, call, active, provider, &lane, answer).await
+    Ok(answer)
 }
 
 /// What this key of the provider shows now.
@@ -278,7 +303,8 @@ async fn judge(
         StatusMeaning::Verdict => {
             let said = words_of_refusal(call, lane, &mut answer, &headers).await?;
             call.end_attempt(AttemptOutcome::Refused, None, None);
-            let (status, start) = verdict(call, lane, answer, said).await;
+            // Boxed, so that an answer carries no room for what is rarer.
+            let (status, start) = Box::pin(verdict(call, lane, answer, said)).await;
             call.commit(status);
             Ok(Answered {
                 status,
@@ -303,17 +329,12 @@ async fn judge(
             Err(setback)
         }
         StatusMeaning::Answer => {
-            let start = hold(call, lane, kind, answer.body, patience).await;
-            let start = start.map_err(|failed| {
-                // The words of another dialect's stream say nothing to this caller.
-                let word = failed.said.clone().filter(|_| !lane.is_translated());
-                let word = word.map(|body| LastWord {
-                    status,
-                    headers: headers.clone(),
-                    body,
-                });
-                Setback::new(failed, word)
-            })?;
+            let start = match kind {
+                BodyKind::Packed => Err(Failed::silent(Kind::Garbage)),
+                BodyKind::Events => hold_events(answer.body, call, lane, patience).await,
+                BodyKind::Document => hold_document(answer.body, call, lane, patience).await,
+            };
+            let start = start.map_err(|failed| Setback::at_start(failed, lane, (status, &headers)))?;
             call.commit(status);
             Ok(Answered {
                 status,
@@ -401,20 +422,6 @@ impl BodyKind {
         } else {
             Self::Document
         }
-    }
-}
-
-async fn hold(
-    call: &mut Call,
-    lane: &Lane,
-    kind: BodyKind,
-    body: AnswerBody,
-    patience: Patience,
-) -> Result<Start, Failed> {
-    match kind {
-        BodyKind::Packed => Err(Failed::silent(Kind::Garbage)),
-        BodyKind::Events => hold_events(body, call, lane, patience).await,
-        BodyKind::Document => hold_document(body, call, lane, patience).await,
     }
 }
 

@@ -37,7 +37,7 @@ struct Finish<'a> {
 impl<'a> Finish<'a> {
     fn of(block: &'a [u8], family: Family) -> Self {
         let mut finish = Self::default();
-        for at in REASON.find_iter(block) {
+        for at in places(&REASON, block) {
             let (before, rest) = block.split_at_checked(at).unwrap_or_default();
             let rest = rest.strip_prefix(REASON.needle()).unwrap_or_default();
             if let Some(after) = rest.strip_prefix(b"\"") {
@@ -49,7 +49,7 @@ impl<'a> Finish<'a> {
             }
         }
         if family == Family::Gemini {
-            let counts = THOUGHTS.find_iter(block).filter_map(|at| {
+            let counts = places(&THOUGHTS, block).filter_map(|at| {
                 let after = block.get(at + THOUGHTS.needle().len()..)?;
                 count(after)
             });
@@ -57,6 +57,16 @@ impl<'a> Finish<'a> {
         }
         finish
     }
+}
+
+/// Where the words stand that this finder looks for. Its own iterator begins with a copy of the finder.
+fn places<'a>(finder: &'a Finder<'static>, text: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let at = from + finder.find(text.get(from..)?)?;
+        from = at + finder.needle().len();
+        Some(at)
+    })
 }
 
 /// Inside a text of the model the key's quotes are escaped, so that it is none.

@@ -42,7 +42,7 @@ const MOST_DOWNGRADES: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Arrived {
     pub(crate) address: Address,
-    pub(crate) head: Parts,
+    pub(crate) head: Box<Parts>,
     pub(crate) body: RequestBody,
     pub(crate) at: Instant,
 }
@@ -135,25 +135,20 @@ async fn prepare(
     if let Some(trace) = &call.trace {
         trace.hand_on(&mut head.headers);
     }
-    let door = address.door;
-    let (body, fields) = understood(
-        call,
-        &address,
-        &mut body,
-        active.compiled.snapshot.limits.max_body_bytes,
-    )
-    .await?;
-    if active.compiled.model(&fields.model).is_some() {
-        call.alias = Alias::Configured;
-    }
-    record_bodies(call, active, &body)?;
-    let query = head.uri.query().map(str::to_owned);
-    let question = Question {
-        door,
-        headers: head.headers,
-        query,
-        body,
-        fields,
+    let limit = active.compiled.snapshot.limits.max_body_bytes;
+    let question = {
+        let (body, fields) = understood(call, &address, &mut body, limit).await?;
+        if active.compiled.model(&fields.model).is_some() {
+            call.alias = Alias::Configured;
+        }
+        record_bodies(call, active, &body)?;
+        Question {
+            door: address.door,
+            query: head.uri.query().map(str::to_owned),
+            headers: head.headers,
+            body,
+            fields,
+        }
     };
     let plan = route(call, active, &caller.principal, &question, &question.fields.model)?;
     call.record.timings.routed_us = call.elapsed_us();

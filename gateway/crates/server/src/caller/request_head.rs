@@ -20,7 +20,8 @@ const MOST_TARGET: usize = 65_534;
 /// The head of a request.
 #[derive(Debug)]
 pub(super) struct RequestHead {
-    pub(super) parts: Parts,
+    /// In a place of their own: they are handed on from one stage of a call to the next.
+    pub(super) parts: Box<Parts>,
     pub(super) framing: Framing,
     /// The caller means to go on with the connection.
     pub(super) keeps: bool,
@@ -156,7 +157,7 @@ fn parse(unread: &mut BytesMut) -> Result<Option<RequestHead>, BadHead> {
         headers.append(name, value_of(&head, place)?);
     }
     let asks_first = fields.expects_continue && version > 0 && !framing.is_over();
-    let (mut parts, ()) = Request::new(()).into_parts();
+    let mut parts = Box::new(Request::new(()).into_parts().0);
     // Both lengths at once are refused later, in the caller's dialect; nothing that follows is taken for a request.
     let keeps = fields.keeps(version) && !(fields.is_chunked && fields.length.is_some());
     (parts.method, parts.uri) = (method, uri);

@@ -1,7 +1,7 @@
 //! A connection from its first request to its last.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -58,7 +58,11 @@ async fn requests(worker: &Arc<Worker>, connection: &Arc<Connection>) {
             keeps: head.keeps,
         };
         // How a connection ends is known to the calls on it; beyond them it is of no interest.
-        let Some(response) = while_there(connection, answer(worker, head.parts, connection)).await else {
+        let response = {
+            let answering = pin!(answer(worker, head.parts, connection));
+            while_there(connection, answering).await
+        };
+        let Some(response) = response else {
             return;
         };
         let is_read = connection.line().is_read();
@@ -101,9 +105,8 @@ async fn next_head(connection: &Connection, ear: &mut Ear<'_>, is_first: bool) -
 /// An answer to a request, unless its caller is gone before.
 async fn while_there(
     connection: &Connection,
-    answer: impl Future<Output = Response<AnswerStream>>,
+    mut answer: Pin<&mut impl Future<Output = Response<AnswerStream>>>,
 ) -> Option<Response<AnswerStream>> {
-    let mut answer = pin!(answer);
     poll_fn(|cx: &mut Context<'_>| match answer.as_mut().poll(cx) {
         Poll::Ready(response) => Poll::Ready(Some(response)),
         Poll::Pending => connection.line().poll_gone(cx).map(|()| None),

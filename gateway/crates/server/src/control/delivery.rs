@@ -22,9 +22,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 const LOCAL_PAUSE: Duration = Duration::from_millis(250);
 pub(super) const MOST_RECORDS: usize = 500;
 pub(super) const MOST_BYTES: usize = 1 << 20;
-/// Taken over at once by a gateway without a control plane: each time its totals go through to the device.
-const MOST_LOCAL_RECORDS: usize = 4_000;
-const MOST_LOCAL_BYTES: usize = 4 << 20;
+/// Taken over at once by a gateway without a control plane: little enough to stay in a processor's cache.
+const MOST_LOCAL_RECORDS: usize = 250;
+const MOST_LOCAL_BYTES: usize = 256 << 10;
+/// So many later, and at the end, its totals go through to the device.
+const MOST_UNKEPT: usize = 4_000;
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// Scopes that nobody spent in for so long are forgotten.
 const FORGET_AFTER_S: i64 = 900;
@@ -219,22 +221,23 @@ pub(crate) async fn keep_locally(gateway: Arc<Gateway>, books: Arc<LocalBooks>, 
 }
 
 fn take_over_all(gateway: &Gateway, books: &LocalBooks) -> Result<(), String> {
+    let (mut unkept, mut through) = (0, 0);
     loop {
         let mut batch = gateway
             .spool
             .next_batch(MOST_LOCAL_RECORDS, MOST_LOCAL_BYTES)
             .map_err(|fault| fault.to_string())?;
-        if batch.last == 0 {
-            return Ok(());
-        }
         books.take_over(&mut batch).map_err(|error| error.to_string())?;
-        gateway
-            .spool
-            .acknowledge(batch.last)
-            .map_err(|fault| fault.to_string())?;
-        gateway.flush.acknowledged.send_replace(batch.last);
+        through = through.max(batch.last);
+        unkept += batch.count();
         let is_last = batch.count() < MOST_LOCAL_RECORDS / 2 && batch.records.len() < MOST_LOCAL_BYTES / 2;
         gateway.spool.give_back(batch);
+        if unkept >= MOST_UNKEPT || is_last && unkept > 0 {
+            books.keep().map_err(|error| error.to_string())?;
+            gateway.spool.acknowledge(through).map_err(|fault| fault.to_string())?;
+            gateway.flush.acknowledged.send_replace(through);
+            unkept = 0;
+        }
         if is_last {
             return Ok(());
         }

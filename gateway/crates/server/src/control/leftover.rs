@@ -91,7 +91,10 @@ impl Leftovers {
                         return Err(format!("record {} was sent and only {through} is stored", batch.last));
                     }
                 }
-                (None, Some(books)) => books.take_over(&mut batch).map_err(|error| error.to_string())?,
+                (None, Some(books)) => {
+                    let kept = books.take_over(&mut batch).and_then(|()| books.keep());
+                    kept.map_err(|error| error.to_string())?;
+                }
                 (None, None) => return Ok(records),
             }
             records += batch.each().count() as u64;

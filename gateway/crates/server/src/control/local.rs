@@ -68,7 +68,8 @@ impl LocalBooks {
         spent.saturating_add(ledger.carried_after(scope, window.start, totals.through))
     }
 
-    /// Take over the records of a batch. Money is counted once, however often a batch comes.
+    /// Take over the records of a batch, in memory and for people to read. Money is counted once, however often a batch
+    /// comes.
     pub(crate) fn take_over(&self, batch: &mut Batch) -> io::Result<()> {
         let mut totals = self.totals();
         let mut spending = Spending::default();
@@ -87,10 +88,13 @@ impl LocalBooks {
             }
         }
         totals.through = totals.through.max(batch.last);
-        write_private(
-            &self.ledger_file,
-            &serde_json::to_vec(&*totals).map_err(io::Error::other)?,
-        )
+        Ok(())
+    }
+
+    /// Put what was taken over where it lasts. Nothing that is not kept may be forgotten by the journal.
+    pub(crate) fn keep(&self) -> io::Result<()> {
+        let totals = serde_json::to_vec(&*self.totals()).map_err(io::Error::other)?;
+        write_private(&self.ledger_file, &totals)
     }
 
     fn append_lines(&self, lines: &[u8]) -> io::Result<()> {

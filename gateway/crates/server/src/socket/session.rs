@@ -133,7 +133,7 @@ impl Session {
         }
         let arrived = Arrived {
             address: ADDRESS,
-            head: self.head.clone(),
+            head: Box::new(self.head.clone()),
             body: RequestBody::Here(body),
             at: std::time::Instant::now(),
         };

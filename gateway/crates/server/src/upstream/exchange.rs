@@ -214,7 +214,8 @@ pub(crate) async fn send(
         }
     } else if let Some(shared) = way.pool.shared(to.origin) {
         let request = http2_request(to, message())?;
-        match within(to.first_byte, over_http2(shared, request)).await {
+        // Boxed, so that a call over a connection of its own carries no room for it.
+        match Box::pin(within(to.first_byte, over_http2(shared, request))).await {
             Err(SendFault::Connect) => {}
             answered => return answered,
         }
