@@ -1,10 +1,11 @@
-//! The life of one call, one file per stage: admit, route, ask, hold, relay, settle.
+//! The life of one call, one file per stage: admit, route, ask, hold, relay, settle, record.
 //!
 //! `serve` strings them together. Authentication and the body come before it, in files of their own.
 
 mod admit;
 mod array;
 mod ask;
+mod bill;
 mod finish;
 mod foreign;
 mod hold;
@@ -12,6 +13,7 @@ mod identity;
 mod lane;
 mod outgoing;
 mod rate;
+mod record;
 mod relay;
 pub(crate) mod route;
 mod serve;

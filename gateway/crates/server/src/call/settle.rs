@@ -9,20 +9,18 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use airside_journal::{Attempt, AttemptOutcome, ModelCall, Outcome, Ticket, Translation, UsageSource};
-use airside_metering::{CallBound, Fingerprint, Hold, RatePass, cost_of, estimate_input, estimate_output};
-use airside_protocols::{Consumption, Family, FrontDoor, ObjectWriter, ServiceTier, TokenUsage};
+use airside_metering::{CallBound, Fingerprint, Hold, RatePass};
+use airside_protocols::{Family, FrontDoor, ServiceTier, TokenUsage};
 use airside_providers::UsageTap;
 use airside_routing::{Candidate, Skipped};
 use airside_snapshot::{Moment, Price, Principal};
 use airside_translation::Loss;
 use http::header::HeaderMap;
-use serde_json::json;
 
 use super::admit::Admitted;
 use super::identity::Claims;
 use super::thread::Thread;
 use crate::gateway::Gateway;
-use crate::log::Level;
 use crate::metrics::Alias;
 use crate::recorder::BodyCopy;
 use crate::spans::Trace;
@@ -65,19 +63,19 @@ pub(crate) struct Call {
     looked: Instant,
     /// By the clock on the wall.
     arrived: Moment,
-    hold: Hold,
-    ticket: Option<Ticket>,
+    pub(super) hold: Hold,
+    pub(super) ticket: Option<Ticket>,
     /// Of the target that has the request; `None` while none has it.
-    price: Option<Arc<Price>>,
+    pub(super) price: Option<Arc<Price>>,
     /// The service tier that was asked for, until the answer says another.
     pub(crate) asked_tier: ServiceTier,
     waited: Duration,
-    progress: Progress,
+    pub(super) progress: Progress,
 }
 
 /// How far a call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
+pub(super) enum Progress {
     UnderWay,
     /// What was held for it is paid or given back.
     Settled,
@@ -433,189 +431,6 @@ impl Call {
             .streams_in_flight
             .fetch_sub(u64::from(self.record.stream), Ordering::Relaxed);
         self.gateway.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Put it into the journal, the log, and wherever else calls are kept.
-    fn write_down(&mut self) {
-        if self.progress != Progress::Settled {
-            return;
-        }
-        self.progress = Progress::Written;
-        if let Some(copy) = self.copy.take() {
-            let record = &self.record;
-            let become_of_them = self
-                .gateway
-                .recorder
-                .take(copy, &record.call_id, &record.project, record.stream);
-            self.record.bodies = Some(become_of_them);
-        }
-        self.write_record();
-        self.gateway.unwritten.fetch_sub(1, Ordering::AcqRel);
-        if let Some(trace) = self.trace.take() {
-            self.gateway.spans.take(&self.record, trace, self.family.name());
-        }
-        self.log();
-    }
-
-    /// What the answer costs by what was counted so far; `None` where no provider has the call or nothing is billed.
-    pub(crate) fn cost_so_far(&self) -> Option<u64> {
-        let price = self.price.as_ref().filter(|_| self.door.is_billed())?;
-        Some(cost_of(price, &self.consumed(self.counted().0)))
-    }
-
-    /// Turn the hold into the true cost.
-    fn bill(&mut self, outcome: Outcome, now: Instant) {
-        let owes = matches!(outcome, Outcome::Completed | Outcome::Cut | Outcome::Cancelled) && self.door.is_billed();
-        let price = self.price.take().filter(|_| owes);
-        if let Some(price) = price {
-            let (usage, source) = self.counted();
-            self.record.usage = usage;
-            self.record.usage_source = source;
-            self.record.cost_nanousd = self.priced(&price, usage);
-            self.note_answer(usage, &price, now);
-        }
-        let hold = std::mem::take(&mut self.hold);
-        if hold.nanousd() > 0 && self.record.cost_nanousd > hold.nanousd() {
-            self.gateway.metrics.holds_exceeded.fetch_add(1, Ordering::Relaxed);
-            let fields = json!({"call_id": self.record.call_id, "hold_nanousd": hold.nanousd(),
-                                "cost_nanousd": self.record.cost_nanousd});
-            self.gateway.log.warn("hold_exceeded", fields);
-        }
-        self.gateway
-            .metrics
-            .held_nanousd
-            .fetch_sub(hold.nanousd(), Ordering::Relaxed);
-        let answered_by = self.answered_by();
-        let cost_nanousd = self.record.cost_nanousd;
-        self.record.charges = self.gateway.ledger.settle(hold, cost_nanousd, answered_by.as_deref());
-        let tokens = self.record.usage.total_input().saturating_add(self.record.usage.output);
-        let pass = std::mem::take(&mut self.pass);
-        self.gateway.rates.settle(pass, tokens, answered_by.as_deref());
-        self.remember_size();
-    }
-
-    /// Whose answer is billed: of the provider that gave it, or that had the request when the caller left.
-    fn answered_by(&self) -> Option<Arc<str>> {
-        let asked = self.record.attempts.last();
-        let asked = asked.filter(|attempt| attempt.outcome != AttemptOutcome::Skipped);
-        let provider = self.record.provider.as_ref();
-        provider
-            .or_else(|| asked.map(|attempt| &attempt.provider))
-            .map(Arc::clone)
-    }
-
-    /// Remember how many tokens the request was, so that the next one of its conversation needs no guess.
-    fn remember_size(&mut self) {
-        let Some(print) = self.fingerprint.take() else { return };
-        let is_counted = self.is_answer_whole && self.record.usage_source == UsageSource::Provider;
-        let place = self
-            .thread
-            .key
-            .as_ref()
-            .zip(self.record.provider.as_ref().zip(self.record.provider_model.as_ref()));
-        if let (true, Some((session, (provider, model)))) = (is_counted, place) {
-            let known = &self.gateway.known;
-            let key = known.key(&(session, &**provider, &**model));
-            known.remember(key, &print, self.record.usage.total_input());
-        }
-    }
-
-    /// What these tokens and the provider's own tools cost, as the service tier that answered.
-    fn priced(&mut self, price: &Price, usage: TokenUsage) -> u64 {
-        let (consumed, fees) = (self.consumed(usage), price.tool_fees);
-        if consumed.service_tier != ServiceTier::Standard {
-            self.record.service_tier = Some(consumed.service_tier.name().to_owned());
-        }
-        for (tool, uses, fee) in [
-            ("web_search", consumed.tool_uses.web_searches, fees.web_search),
-            ("file_search", consumed.tool_uses.file_searches, fees.file_search),
-        ] {
-            if uses > 0 {
-                self.record
-                    .note_server_tool(tool, uses, uses.saturating_mul(fee).div_ceil(1_000));
-            }
-        }
-        cost_of(price, &consumed)
-    }
-
-    fn consumed(&self, usage: TokenUsage) -> Consumption {
-        Consumption {
-            usage,
-            tool_uses: self.usage.tool_uses(),
-            service_tier: self.usage.service_tier().unwrap_or(self.asked_tier),
-        }
-    }
-
-    /// The provider's count where it is whole; else the more of what it said and what was seen.
-    fn counted(&self) -> (TokenUsage, UsageSource) {
-        let seen_output = estimate_output(self.content_bytes);
-        match self.usage.usage().filter(|usage| !usage.is_empty()) {
-            Some(usage) if self.is_answer_whole => (usage, UsageSource::Provider),
-            Some(usage) => (
-                TokenUsage {
-                    output: usage.output.max(seen_output),
-                    ..usage
-                },
-                UsageSource::Estimated,
-            ),
-            None => {
-                let input_uncached = estimate_input(self.record.bytes_in);
-                (
-                    TokenUsage {
-                        input_uncached,
-                        output: seen_output,
-                        ..TokenUsage::default()
-                    },
-                    UsageSource::Estimated,
-                )
-            }
-        }
-    }
-
-    fn write_record(&mut self) {
-        let written = match self.ticket.take() {
-            Some(ticket) => self.gateway.spool.finish(ticket, &self.record),
-            None => self.gateway.spool.record(&self.record),
-        };
-        let failed = written.is_err();
-        if let Err(fault) = written {
-            let fields = json!({"call_id": self.record.call_id, "detail": fault.to_string()});
-            self.gateway.log.error("journal_write_failed", fields);
-        }
-        self.gateway.notes.journal_failed.store(failed, Ordering::Relaxed);
-    }
-
-    fn log(&self) {
-        if !self.gateway.log.wants(Level::Info) {
-            return;
-        }
-        let record = &self.record;
-        let mut line = Vec::with_capacity(768);
-        let mut object = ObjectWriter::open(&mut line);
-        object.word("event", "call_ended");
-        object.word("level", "info");
-        object.text("at", &record.at);
-        object.text("call_id", &record.call_id);
-        object.word("front_door", record.front_door);
-        object.text("project", &record.project);
-        object.optional_text("agent", record.agent_name.as_deref());
-        object.optional_text("session", record.session_id.as_deref());
-        object.optional_text("model", record.model.as_deref());
-        object.optional_text("provider", record.provider.as_deref());
-        object.optional_text("provider_model", record.provider_model.as_deref());
-        object.word("outcome", record.outcome.name());
-        object.number("status", record.status.into());
-        object.optional_word("code", record.error_code);
-        object.number("attempts", record.attempts.len() as u64);
-        object.flag("stream", record.stream);
-        object.number("input_tokens", record.usage.total_input());
-        object.number("output_tokens", record.usage.output);
-        object.number("cost_nanousd", record.cost_nanousd);
-        object.number("total_us", record.timings.total_us);
-        object.number("gateway_us", record.timings.gateway_us);
-        object.number("snapshot", record.snapshot_version);
-        object.close();
-        self.gateway.log.push(line);
     }
 }
 
