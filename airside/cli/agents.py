@@ -10,7 +10,6 @@ from airside.cli.failures import reported
 from airside.cli.options import DataDirectoryOption, JsonOption
 from airside.cli.output import show, show_json, show_table
 from airside.cli.target import connected
-from airside.errors import NotFound
 
 app = typer.Typer(help="Look at agents.", no_args_is_help=True)
 
@@ -42,12 +41,7 @@ def show_agent(
 ) -> None:
     """Show one agent and its versions."""
     with reported(as_json=as_json), connected(data) as api:
-        agent_id = agent
-        if not agent.startswith("agent_"):
-            named = api.get("/v1/agents", name=agent, limit=1)["data"]
-            if not named:
-                raise NotFound(f"there is no agent {agent!r}", hint="`airside agents list` shows the agents.")
-            agent_id = named[0]["id"]
+        agent_id = api.agent_id(agent)
         found = api.get(f"/v1/agents/{agent_id}")
         found["versions"] = [one["version"] for one in api.get(f"/v1/agents/{agent_id}/versions", limit=100)["data"]]
     if as_json:

@@ -47,7 +47,7 @@ def list_calls(
     show_table(
         ["call", "at", "agent", "task", "model", "answered by", "outcome", "input>", "output>", "ms>", "cost>"],
         [_row(call) for call in found],
-        empty="No model calls yet.",
+        empty="No such model calls." if wanted or since else "No model calls yet.",
     )
 
 

@@ -25,7 +25,7 @@ _RESTING = {"idle", "waiting", "interrupted", "failed", "cancelled", "archived"}
 
 @app.command("list")
 def list_sessions(
-    agent: Annotated[str | None, typer.Option(help="Only sessions of this agent id.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Only sessions of this agent, by name or id.")] = None,
     status: Annotated[str | None, typer.Option(help="Only sessions in this status or state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
     data: DataDirectoryOption = None,
@@ -33,7 +33,8 @@ def list_sessions(
 ) -> None:
     """List sessions, newest first."""
     with reported(as_json=as_json), connected(data) as api:
-        found = api.get("/v1/sessions", limit=limit, agent_id=agent, statuses=status)["data"]
+        agent_id = None if agent is None else api.agent_id(agent)
+        found = api.get("/v1/sessions", limit=limit, agent_id=agent_id, statuses=status)["data"]
     if as_json:
         show_json(found)
         return
@@ -52,7 +53,7 @@ def list_sessions(
             )
             for one in found
         ],
-        empty="No sessions yet. `airside run AGENT PROMPT` starts one.",
+        empty="No such sessions." if agent or status else "No sessions yet. `airside run AGENT PROMPT` starts one.",
     )
 
 

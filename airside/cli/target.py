@@ -103,6 +103,15 @@ class Api:
         """The JSON that deleting gives."""
         return self._send("DELETE", path).json()
 
+    def agent_id(self, agent: str) -> str:
+        """The id of the agent with this name or id."""
+        if agent.startswith("agent_"):
+            return agent
+        named = self.get("/v1/agents", name=agent, limit=1)["data"]
+        if not named:
+            raise NotFound(f"there is no agent {agent!r}", hint="`airside agents list` shows the agents.")
+        return str(named[0]["id"])
+
     def download(self, path: str) -> bytes:
         """The bytes at a path."""
         return self._send("GET", path).content

@@ -71,6 +71,17 @@ def test_the_calls_of_a_run_are_listed_shown_and_followed(server: Up, result: Sa
     assert server.airside("calls", "show", "call_none").code == 1
 
 
+def test_lists_are_narrowed_down_by_an_agent_s_name(server: Up, result: Said) -> None:
+    session = result.last["session_id"]
+    listed = json.loads(server.airside("sessions", "list", "--agent", "scripted", "--json").out)
+    assert session in [one["id"] for one in listed]
+    by_id = json.loads(server.airside("sessions", "list", "--agent", listed[0]["agent"]["id"], "--json").out)
+    assert [one["id"] for one in by_id] == [one["id"] for one in listed]
+    assert server.airside("sessions", "list", "--agent", "agent_none").out.strip() == "No such sessions."
+    assert "there is no agent 'nobody'" in server.airside("sessions", "list", "--agent", "nobody").errors
+    assert server.airside("calls", "list", "--agent", "nobody").out.strip() == "No such model calls."
+
+
 def test_run_shows_people_the_transcript(server: Up) -> None:
     said = server.airside("run", "scripted", script({"say": "Hello there."}))
     assert said.code == 0
