@@ -6,6 +6,30 @@ use crate::json::{Cursor, Watcher, unescape};
 /// A word of up to twenty characters, each of them escaped.
 const LONGEST_ESCAPED: usize = 120;
 
+const IMAGES: [&[u8]; 4] = [b"image", b"image_url", b"input_image", b"computer_screenshot"];
+const DOCUMENTS: [&[u8]; 5] = [b"document", b"file", b"input_file", b"container_upload", b"video_url"];
+/// How the types of tools begin that a provider runs by itself.
+const SERVER_TOOLS: [&[u8]; 3] = [b"web_search", b"web_fetch", b"file_search"];
+const EXTRA_TOOLS: &[u8] = b"additional_tools";
+/// The bytes that the types above begin with, and the backslash: most types are told by it that they are none of them.
+static COUNTED_TYPES: [bool; 256] = {
+    let mut begins = [false; 256];
+    note_beginnings(&mut begins, &IMAGES);
+    note_beginnings(&mut begins, &DOCUMENTS);
+    note_beginnings(&mut begins, &SERVER_TOOLS);
+    note_beginnings(&mut begins, &[EXTRA_TOOLS, b"\\"]);
+    begins
+};
+
+#[expect(clippy::indexing_slicing, reason = "done by the compiler, which would say so")]
+const fn note_beginnings(begins: &mut [bool; 256], words: &[&[u8]]) {
+    let mut at = 0;
+    while at < words.len() {
+        begins[words[at][0] as usize] = true;
+        at += 1;
+    }
+}
+
 /// Counts it while a body is scanned.
 #[derive(Debug, Default)]
 pub(crate) struct ContentCount {
@@ -46,7 +70,7 @@ impl ContentCount {
             self.note(key, raw);
             // Only where it stands in plain letters, key and all.
             let is_plain = text.get(quote..).is_some_and(|text| text.starts_with(b"\"type\""));
-            self.extra_tools += u64::from(is_plain && raw == b"additional_tools");
+            self.extra_tools += u64::from(is_plain && raw == EXTRA_TOOLS);
         } else if raw.len() <= LONGEST_ESCAPED
             && let Some(word) = unescape(raw)
         {
@@ -57,10 +81,8 @@ impl ContentCount {
     fn note(&mut self, key: Key, word: &[u8]) {
         match (key, word) {
             (Key::Ttl, b"1h") => self.one_hour_cache = true,
-            (Key::Type, b"image" | b"image_url" | b"input_image" | b"computer_screenshot") => self.images += 1,
-            (Key::Type, b"document" | b"file" | b"input_file" | b"container_upload" | b"video_url") => {
-                self.documents += 1;
-            }
+            (Key::Type, word) if IMAGES.contains(&word) => self.images += 1,
+            (Key::Type, word) if DOCUMENTS.contains(&word) => self.documents += 1,
             (Key::Type, word) if runs_at_the_provider(word) => self.server_tools += 1,
             _ => {}
         }
@@ -106,20 +128,17 @@ fn value_behind<'a>(cursor: &mut Cursor<'a>, key: Key) -> Option<&'a [u8]> {
     cursor.skip_whitespace();
     cursor.expect(b':').ok()?;
     cursor.skip_whitespace();
-    let begins_as = cursor.second()?;
-    let may_count = match key {
-        Key::Type => matches!(begins_as, b'a' | b'c' | b'd' | b'f' | b'i' | b'v' | b'w' | b'\\'),
-        Key::Ttl => matches!(begins_as, b'1' | b'\\'),
+    let counts = match key {
+        Key::Type => COUNTED_TYPES.get(usize::from(cursor.second()?)) == Some(&true),
+        Key::Ttl => true,
     };
-    if may_count { cursor.string().ok() } else { None }
+    if counts { cursor.string().ok() } else { None }
 }
 
 /// True for the `type` of a tool that a provider runs by itself, such as `web_search_20250305`. The parts of an answer
 /// that such a tool left in a conversation have types of their own, which end otherwise.
 fn runs_at_the_provider(kind: &[u8]) -> bool {
-    let is_tool = [&b"web_search"[..], b"web_fetch", b"file_search"]
-        .iter()
-        .any(|tool| kind.starts_with(tool));
+    let is_tool = SERVER_TOOLS.iter().any(|tool| kind.starts_with(tool));
     is_tool
         && kind.len() <= LONGEST_ESCAPED
         && std::str::from_utf8(kind).is_ok()
@@ -201,6 +220,20 @@ mod tests {
             let plainly = key == "type" && value == "additional_tools" && end == "\"";
             prop_assert_eq!(count.extra_tools, u64::from(plainly));
         }
+    }
+
+    #[test]
+    fn each_type_that_counts_is_counted_where_it_stands() {
+        let counted = |word: &[u8]| {
+            let mut count = ContentCount::default();
+            count.string_at(&[b"\"type\": \"", word, b"\""].concat(), 0);
+            (count.images, count.documents, count.server_tools, count.extra_tools)
+        };
+        assert!(IMAGES.iter().all(|word| counted(word) == (1, 0, 0, 0)));
+        assert!(DOCUMENTS.iter().all(|word| counted(word) == (0, 1, 0, 0)));
+        assert!(SERVER_TOOLS.iter().all(|word| counted(word) == (0, 0, 1, 0)));
+        assert_eq!(counted(EXTRA_TOOLS), (0, 0, 0, 1));
+        assert_eq!(counted(b"text"), (0, 0, 0, 0));
     }
 
     #[test]
