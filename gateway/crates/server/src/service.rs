@@ -27,6 +27,8 @@ const LONGEST_WISH: u64 = 4096;
 const LONGEST_FLUSH: Duration = Duration::from_mins(1);
 /// In which a call whose answer is out has its record, as a rule.
 const LONGEST_WRITE: Duration = Duration::from_millis(1);
+/// Who asks for readiness does not wait longer for it.
+const LONGEST_LAG: Duration = Duration::from_millis(20);
 
 /// Answer one request.
 pub(crate) async fn answer(
@@ -126,7 +128,11 @@ async fn elsewhere(worker: &Worker, head: Box<Parts>, body: RequestBody) -> Resp
     match path {
         "/healthz" | "/readyz" | "/metrics" if !is_read => wrong_method(family, "GET", &id),
         "/healthz" => reply::json(200, json!({"alive": true}).to_string().into_bytes()),
-        "/readyz" => health::readiness(gateway),
+        "/readyz" => {
+            // Whether the last record could be written is known only when it is.
+            all_written(gateway, LONGEST_LAG).await;
+            health::readiness(gateway)
+        }
         "/metrics" => reply::text(200, "text/plain; version=0.0.4", health::metrics(gateway).into_bytes()),
         FLUSH_PATH | EXPLAIN_PATH if head.method != Method::POST => wrong_method(family, "POST", &id),
         FLUSH_PATH => flush(worker, &head, body, &id).await,
