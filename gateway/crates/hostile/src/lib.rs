@@ -7,8 +7,8 @@ mod event_stream;
 mod front_door;
 
 use airside_protocols::{
-    Address, EventSplitter, Family, FrontDoor, StreamReader, array_elements, compacted, events, object_members,
-    replace_model, scan_request, summary_request, top_level_text, with_summaries,
+    Address, EventSplitter, Family, FrontDoor, RequestScan, StreamReader, array_elements, compacted, events,
+    object_members, replace_model, scan_request, summary_request, top_level_text, with_summaries,
 };
 use airside_translation::{AnswerTranslator, Wanted, translate_answer, translate_error, translate_request};
 use bytes::Bytes;
@@ -67,7 +67,7 @@ fn event_splitter(bytes: &[u8]) {
     assert_eq!(seen, bytes, "bytes were lost, after {count} events");
 }
 
-/// A request that is understood names its model where it says, at every front door.
+/// A request that is understood names its model where it says, at every front door, and is the same read as it comes.
 fn request_scan(bytes: &[u8]) {
     for door in FrontDoor::ALL {
         let address = Address {
@@ -75,7 +75,14 @@ fn request_scan(bytes: &[u8]) {
             model: None,
             streams: false,
         };
-        let Ok(fields) = scan_request(bytes, &address) else {
+        let scanned = scan_request(bytes, &address);
+        let (mut coming, mut came) = (RequestScan::at(door), 0);
+        for piece in pieces(bytes) {
+            came += piece.len();
+            coming.go_on(bytes.get(..came).unwrap_or_default());
+        }
+        assert_eq!(coming.finish(bytes, &address), scanned, "it is another as it comes");
+        let Ok(fields) = scanned else {
             continue;
         };
         let body = Bytes::copy_from_slice(bytes);
@@ -112,7 +119,7 @@ fn json_members(bytes: &[u8]) {
     }
     let _ = summary_request(bytes);
     let _ = compacted(bytes, bytes, "id", 0);
-    let _ = with_summaries(Bytes::copy_from_slice(bytes));
+    let _ = with_summaries(bytes);
 }
 
 const WANTED: Wanted<'static> = Wanted {

@@ -27,6 +27,28 @@ pub(crate) struct Block {
     pub(crate) marked: u64,
 }
 
+/// Where a search stands, between two blocks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    at: usize,
+    carried: Carried,
+}
+
+impl Place {
+    /// A place outside any string.
+    pub(crate) fn outside(at: usize) -> Self {
+        Self {
+            at,
+            carried: Carried::default(),
+        }
+    }
+
+    /// Where the first block begins that was not looked at.
+    pub(crate) const fn at(&self) -> usize {
+        self.at
+    }
+}
+
 /// What one block leaves to the next.
 #[derive(Debug, Clone, Copy, Default)]
 struct Carried {
@@ -83,28 +105,41 @@ pub(crate) trait Search {
     /// Look closely at a block that did not pass; `base` is where it begins, `squares` which of its bytes may be square
     /// brackets.
     fn look(&mut self, base: usize, squares: u64, block: Block) -> Option<Self::Found>;
+
+    /// Keep what is to be gone on with from this place, when more has come.
+    fn put_aside(self, place: Place);
 }
 
-/// Look at a text block by block, from a place outside any string on, until what is looked for is found. Whole blocks
-/// of a string that hold neither a quote nor a backslash are passed over.
+/// Look at a text block by block, from this place on, until what is looked for is found. Whole blocks of a string that hold
+/// neither a quote nor a backslash are passed over.
+///
+/// The last `held_back` bytes of a text that goes on are for the search to see, and no block of them is looked at: the
+/// search is then put aside. Of a text that has come whole nothing is held back.
 #[expect(
     clippy::inline_always,
     reason = "built anew for each kind of machine, with the search in it: a call for every sixty-four bytes costs as much as the look"
 )]
 #[inline(always)]
-pub(crate) fn search<S: Search>(text: &[u8], start: usize, eyes: impl Eyes, mut search: S) -> Option<S::Found> {
-    let (mut at, mut carried) = (start, Carried::default());
+pub(crate) fn search<S: Search>(
+    text: &[u8],
+    held_back: usize,
+    place: Place,
+    eyes: impl Eyes,
+    mut search: S,
+) -> Option<S::Found> {
+    let open = text.get(..text.len().saturating_sub(held_back)).unwrap_or_default();
+    let Place { mut at, mut carried } = place;
     'text: loop {
-        let (blocks, tail) = text.get(at..).unwrap_or_default().as_chunks::<WIDTH>();
+        let (blocks, tail) = open.get(at..).unwrap_or_default().as_chunks::<WIDTH>();
         let mut blocks = blocks.iter();
         while let Some(bytes) = blocks.next() {
             let seen = eyes.look(bytes);
             // Counted from behind, which the iterator does anyway.
-            let base = || text.len() - tail.len() - (blocks.len() + 1) * WIDTH;
+            let base = || open.len() - tail.len() - (blocks.len() + 1) * WIDTH;
             if seen.quotes | seen.backslashes == 0 && carried.inside != 0 {
                 carried.escaped = 0;
                 at = base();
-                at += length_of_text(text.get(at..).unwrap_or_default());
+                at += length_of_text(open.get(at..).unwrap_or_default());
                 continue 'text;
             }
             let block = carried.read(eyes, seen);
@@ -114,12 +149,17 @@ pub(crate) fn search<S: Search>(text: &[u8], start: usize, eyes: impl Eyes, mut 
                 return Some(found);
             }
         }
+        if held_back > 0 {
+            let at = open.len().max(at) - tail.len();
+            search.put_aside(Place { at, carried });
+            return None;
+        }
         if tail.is_empty() {
             return None;
         }
         let bytes = filled_up(tail);
         let block = carried.read(eyes, eyes.look(&bytes));
-        return search.look(text.len() - tail.len(), eyes.squares(&bytes), block);
+        return search.look(open.len() - tail.len(), eyes.squares(&bytes), block);
     }
 }
 
@@ -178,6 +218,8 @@ mod tests {
             self.0.push((base, block));
             None
         }
+
+        fn put_aside(self, _: Place) {}
     }
 
     /// All blocks of a text.
@@ -188,7 +230,7 @@ mod tests {
 
         fn run(self, eyes: impl Eyes) -> Self::Outcome {
             let mut all = Vec::new();
-            search(self.0, 0, eyes, Into(&mut all));
+            search(self.0, 0, Place::outside(0), eyes, Into(&mut all));
             all
         }
     }

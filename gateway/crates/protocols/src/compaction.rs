@@ -118,13 +118,12 @@ fn latest_of_the_user(request: &[u8]) -> Vec<Value> {
     kept
 }
 
-/// The request with each `compaction` item that was made here replaced by the summary in it; every other byte stays.
+/// The request with each `compaction` item that was made here replaced by the summary in it; every other byte stays. `None`
+/// if there is no such item.
 #[must_use]
-pub fn with_summaries(body: Bytes) -> Bytes {
-    if SEARCH_OF_THE_MARK.find(&body).is_none() {
-        return body;
-    }
-    replaced(&body).map_or(body, Bytes::from)
+pub fn with_summaries(body: &[u8]) -> Option<Bytes> {
+    SEARCH_OF_THE_MARK.find(body)?;
+    replaced(body).map(Bytes::from)
 }
 
 fn replaced(body: &[u8]) -> Option<Vec<u8>> {
@@ -142,7 +141,7 @@ fn replaced(body: &[u8]) -> Option<Vec<u8>> {
         copied = end;
     }
     whole.extend_from_slice(body.get(copied..)?);
-    Some(whole)
+    (copied > 0).then_some(whole)
 }
 
 fn summary_in(item: &[u8]) -> Option<String> {
@@ -199,7 +198,7 @@ mod tests {
         );
         assert_eq!(output[2]["type"], "compaction");
         let next = format!(r#"{{"input":[ {} , {{"a":1e3}}],"x":1}}"#, output[2]);
-        let opened = with_summaries(Bytes::from(next));
+        let opened = with_summaries(next.as_bytes()).unwrap();
         let text = String::from_utf8(opened.to_vec()).unwrap();
         assert!(text.ends_with(r#" , {"a":1e3}],"x":1}"#), "{text}");
         let said = read(text.as_bytes())["input"][0]["content"][0]["text"]
@@ -218,7 +217,7 @@ mod tests {
             r#"{"input":"airside-summary-1.aGk"}"#,
             "airside-summary-1.",
         ] {
-            assert_eq!(with_summaries(Bytes::from(body)), body);
+            assert_eq!(with_summaries(body.as_bytes()), None);
         }
     }
 

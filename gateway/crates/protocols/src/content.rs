@@ -1,7 +1,7 @@
 //! What stands inside a request and matters all the same, told by the `type` and `ttl` of its parts: what costs more
 //! input than its bytes say, and tools that are not where tools are.
 
-use crate::json::{Cursor, Watcher, unescape};
+use crate::json::{Broken, Cursor, Watcher, unescape};
 
 /// A word of up to twenty characters, each of them escaped.
 const LONGEST_ESCAPED: usize = 120;
@@ -39,6 +39,10 @@ pub(crate) struct ContentCount {
     pub(crate) server_tools: u64,
     /// Codex in its code mode sends its tools as an item of the input.
     pub(crate) extra_tools: u64,
+    /// The text goes on behind what can be seen of it.
+    pub(crate) goes_on: bool,
+    /// Because of that it could not be told what a key says: nothing that was counted holds.
+    pub(crate) is_unclear: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +67,14 @@ impl ContentCount {
         let Some((key, mut cursor)) = key_at(text, quote) else {
             return;
         };
-        let Some(raw) = value_behind(&mut cursor, key) else {
-            return;
+        let raw = match value_behind(&mut cursor, key) {
+            Ok(raw) => raw,
+            Err(Broken::At(at)) => {
+                // So much is held back of such a text that this happens by long white space or a long word only.
+                self.is_unclear |= self.goes_on && at + 1 >= text.len();
+                return;
+            }
+            Err(Broken::TooDeep) => return,
         };
         if !raw.contains(&b'\\') {
             self.note(key, raw);
@@ -122,17 +132,26 @@ fn may_be_spelled(text: &[u8], word: &[u8]) -> bool {
     text.get(same..).is_some_and(|rest| rest.starts_with(b"\\u"))
 }
 
-/// The raw text that is the value of this key, behind which the cursor stands; none if it begins like no word that is
+/// The raw text that is the value of this key, behind which the cursor stands; else where it is seen to be no word that is
 /// counted.
-fn value_behind<'a>(cursor: &mut Cursor<'a>, key: Key) -> Option<&'a [u8]> {
+fn value_behind<'a>(cursor: &mut Cursor<'a>, key: Key) -> Result<&'a [u8], Broken> {
     cursor.skip_whitespace();
-    cursor.expect(b':').ok()?;
+    cursor.expect(b':')?;
     cursor.skip_whitespace();
     let counts = match key {
-        Key::Type => COUNTED_TYPES.get(usize::from(cursor.second()?)) == Some(&true),
+        Key::Type => {
+            cursor
+                .second()
+                .and_then(|begins| COUNTED_TYPES.get(usize::from(begins)))
+                == Some(&true)
+        }
         Key::Ttl => true,
     };
-    if counts { cursor.string().ok() } else { None }
+    if counts {
+        cursor.string()
+    } else {
+        Err(Broken::At(cursor.position()))
+    }
 }
 
 /// True for the `type` of a tool that a provider runs by itself, such as `web_search_20250305`. The parts of an answer

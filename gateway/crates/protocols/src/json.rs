@@ -9,7 +9,7 @@ use std::ops::Range;
 use airside_sight::{Eyes, Scan, WIDTH, scan_with_quickest};
 use memchr::memchr2;
 
-use crate::blocks::{Block, Search, places, search};
+use crate::blocks::{Block, Place, Search, places, search};
 use crate::nesting::Nesting;
 
 /// The text ended or broke its own grammar at this byte.
@@ -32,6 +32,47 @@ impl Watcher for Blind {
     fn string_at(&mut self, _text: &[u8], _quote: usize) {}
 }
 
+/// Of a text that goes on so much is seen but not passed yet, so that whoever watches sees what stands behind a key.
+const HELD_BACK: usize = 512;
+
+/// Whether a text goes on, and how far the value in it was followed that is under way.
+#[derive(Debug, Default)]
+pub(crate) struct Coming {
+    pub(crate) goes_on: bool,
+    begun: Option<Begun>,
+}
+
+impl Coming {
+    /// Where the first byte is that was not followed.
+    pub(crate) fn place(&self) -> Option<usize> {
+        self.begun.as_ref().map(|begun| begun.end.unwrap_or(begun.place.at()))
+    }
+
+    fn is_at(&self, start: usize) -> bool {
+        self.begun.as_ref().is_some_and(|begun| begun.start == start)
+    }
+}
+
+/// A string, array or object that is followed to its end, as far as it has come.
+#[derive(Debug)]
+struct Begun {
+    start: usize,
+    place: Place,
+    nesting: Nesting,
+    end: Option<usize>,
+}
+
+impl Begun {
+    fn at(start: usize, max_depth: usize) -> Self {
+        Self {
+            start,
+            place: Place::outside(start),
+            nesting: Nesting::new(max_depth),
+            end: None,
+        }
+    }
+}
+
 /// A position in JSON text.
 #[derive(Debug)]
 pub(crate) struct Cursor<'a> {
@@ -43,6 +84,11 @@ pub(crate) struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     pub(crate) const fn new(text: &'a [u8], max_depth: usize) -> Self {
         Self { text, at: 0, max_depth }
+    }
+
+    /// The same from a place in the text on.
+    pub(crate) const fn going_on(text: &'a [u8], at: usize, max_depth: usize) -> Self {
+        Self { text, at, max_depth }
     }
 
     /// A cursor at a place within the text.
@@ -117,10 +163,16 @@ impl<'a> Cursor<'a> {
 
     /// Where the value that starts here lies; the cursor moves behind it.
     pub(crate) fn value(&mut self, watcher: &mut impl Watcher) -> Result<Range<usize>, Broken> {
+        self.value_of(&mut Coming::default(), watcher)
+    }
+
+    /// The same of a text that may go on: a string, array or object that is not all there is broken off, and gone on with when
+    /// more has come. A scalar that reaches up to the end may be longer.
+    pub(crate) fn value_of(&mut self, coming: &mut Coming, watcher: &mut impl Watcher) -> Result<Range<usize>, Broken> {
         let start = self.at;
         match self.peek() {
-            Some(b'"') => self.skip_string(watcher)?,
-            Some(b'{' | b'[') => self.skip(watcher)?,
+            Some(b'"') if !coming.is_at(start) => self.skip_string(coming, watcher)?,
+            Some(b'"' | b'{' | b'[') => self.skip(coming, watcher)?,
             Some(_) => self.scalar()?,
             None => return Err(Broken::At(self.at)),
         }
@@ -139,60 +191,71 @@ impl<'a> Cursor<'a> {
     }
 
     /// Move behind the string that starts here: most are short and plain, and found out at once.
-    fn skip_string(&mut self, watcher: &mut impl Watcher) -> Result<(), Broken> {
+    fn skip_string(&mut self, coming: &mut Coming, watcher: &mut impl Watcher) -> Result<(), Broken> {
         let inside = self.text.get(self.at + 1..).unwrap_or_default();
         match quote_or_backslash(inside) {
             Some(end) if inside.get(end) == Some(&b'"') => {
                 self.at += end + 2;
                 Ok(())
             }
-            Some(_) => self.skip(watcher),
-            None => Err(Broken::At(self.text.len())),
+            None if !coming.goes_on => Err(Broken::At(self.text.len())),
+            _ => self.skip(coming, watcher),
         }
     }
 
     /// Move behind the string, array or object that starts here.
-    fn skip(&mut self, watcher: &mut impl Watcher) -> Result<(), Broken> {
-        self.at = scan_with_quickest(Skip {
-            text: self.text,
-            start: self.at,
-            max_depth: self.max_depth,
-            watcher,
-        })?;
+    fn skip(&mut self, coming: &mut Coming, watcher: &mut impl Watcher) -> Result<(), Broken> {
+        let begun = coming.begun.take().filter(|begun| begun.start == self.at);
+        let mut begun = begun.unwrap_or_else(|| Begun::at(self.at, self.max_depth));
+        if begun.end.is_none() {
+            let skip = Skip {
+                text: self.text,
+                held_back: if coming.goes_on { HELD_BACK } else { 0 },
+                begun: &mut begun,
+                watcher,
+            };
+            begun.end = scan_with_quickest(skip)?;
+        }
+        let end = begun.end;
+        if coming.goes_on {
+            coming.begun = Some(begun);
+        }
+        self.at = end.ok_or(Broken::At(self.text.len()))?;
         Ok(())
     }
 }
 
 /// The way behind a string, array or object.
-struct Skip<'a, W> {
+struct Skip<'s, 'a, W> {
     text: &'a [u8],
-    start: usize,
-    max_depth: usize,
-    watcher: &'a mut W,
+    held_back: usize,
+    begun: &'s mut Begun,
+    watcher: &'s mut W,
 }
 
-impl<W: Watcher> Scan for Skip<'_, W> {
-    type Outcome = Result<usize, Broken>;
+impl<W: Watcher> Scan for Skip<'_, '_, W> {
+    /// Where it ends; `None` if it does not in what has come.
+    type Outcome = Result<Option<usize>, Broken>;
 
     #[expect(
         clippy::inline_always,
         reason = "built anew for each kind of machine, see `Scan::run`"
     )]
     #[inline(always)]
-    fn run(mut self, eyes: impl Eyes) -> Result<usize, Broken> {
-        let (text, start) = (self.text, self.start);
-        let found = if text.get(start) == Some(&b'"') {
-            search(text, start, eyes, EndOfString(&mut self))
+    fn run(self, eyes: impl Eyes) -> Result<Option<usize>, Broken> {
+        let (text, held_back, place) = (self.text, self.held_back, self.begun.place);
+        let found = if text.get(self.begun.start) == Some(&b'"') {
+            search(text, held_back, place, eyes, EndOfString(self))
         } else {
-            let nesting = Nesting::new(self.max_depth);
-            search(text, start, eyes, EndOfBrackets(&mut self, nesting))
+            let nesting = self.begun.nesting;
+            search(text, held_back, place, eyes, EndOfBrackets(self, nesting))
         };
-        found.unwrap_or(Err(Broken::At(text.len())))
+        found.transpose()
     }
 }
 
 /// Where a string ends.
-struct EndOfString<'s, 'a, W>(&'s mut Skip<'a, W>);
+struct EndOfString<'s, 'a, W>(Skip<'s, 'a, W>);
 
 impl<W: Watcher> Search for EndOfString<'_, '_, W> {
     type Found = Result<usize, Broken>;
@@ -207,10 +270,14 @@ impl<W: Watcher> Search for EndOfString<'_, '_, W> {
         let end = places(block.quotes & !block.inside).next();
         self.0.watch(base, &block, end)
     }
+
+    fn put_aside(self, place: Place) {
+        self.0.begun.place = place;
+    }
 }
 
 /// Where an array or object ends.
-struct EndOfBrackets<'s, 'a, W>(&'s mut Skip<'a, W>, Nesting);
+struct EndOfBrackets<'s, 'a, W>(Skip<'s, 'a, W>, Nesting);
 
 impl<W: Watcher> Search for EndOfBrackets<'_, '_, W> {
     type Found = Result<usize, Broken>;
@@ -228,9 +295,13 @@ impl<W: Watcher> Search for EndOfBrackets<'_, '_, W> {
             Err(broken) => Some(Err(broken)),
         }
     }
+
+    fn put_aside(self, place: Place) {
+        (self.0.begun.place, self.0.begun.nesting) = (place, self.1);
+    }
 }
 
-impl<W: Watcher> Skip<'_, W> {
+impl<W: Watcher> Skip<'_, '_, W> {
     /// Show what may be a key that matters, up to the end if it is in this block; where the value ends, if it does here.
     fn watch(&mut self, base: usize, block: &Block, end: Option<usize>) -> Option<Result<usize, Broken>> {
         let within = end.map_or(u64::MAX, |end| (1 << end) - 1);

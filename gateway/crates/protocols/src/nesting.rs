@@ -7,6 +7,7 @@ use crate::json::Broken;
 use crate::request::MAX_DEPTH;
 
 /// Brackets that are open, one bit each: set for a square one. Deeper than `MAX_DEPTH` nobody may go.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Nesting {
     /// The innermost ones, the last in the lowest bit.
     squares: u64,

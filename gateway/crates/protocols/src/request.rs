@@ -5,13 +5,18 @@
 //! spelling, because a provider that takes the first, the last or any case of it would otherwise see another request
 //! than the gateway did. Escaped spellings of a key (`"mod\u0065l"`) count as that key.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::address::Address;
 use crate::content::ContentCount;
 use crate::family::{Family, FrontDoor};
+use crate::fields::{
+    Field, GEMINI_SETTINGS, GEMINI_WRAPPED, Table, asks_for_usage, is_snake_of, names, table_of, tier_named,
+    whole_number,
+};
 use crate::gemini::note_media;
-use crate::json::{Broken, Cursor, unescape};
+use crate::json::{Broken, Coming, Cursor, unescape};
 use crate::usage::ServiceTier;
 use crate::wishes::Wished;
 
@@ -113,21 +118,108 @@ pub struct RequestFields {
 /// # Errors
 /// See `MalformedBody`; each is the caller's to mend.
 pub fn scan_request(body: &[u8], address: &Address) -> Result<RequestFields, MalformedBody> {
-    let mut scan = Scan::new(address.door);
-    let mut cursor = Cursor::new(body, MAX_DEPTH);
-    cursor.skip_bom();
-    scan.object(&mut cursor, body, 0)?;
-    cursor.skip_whitespace();
-    if cursor.position() != body.len() {
-        return Err(MalformedBody::NotJson { at: cursor.position() });
+    RequestScan::at(address.door).finish(body, address)
+}
+
+/// Reads the body of a request while it is still coming, so that little is left to read when it is there.
+#[derive(Debug)]
+pub struct RequestScan {
+    scan: Scan,
+    /// Where the first member begins that was not read, or the end of the object; 0 before it was opened.
+    at: usize,
+    has_members: bool,
+    coming: Coming,
+    /// What is wrong with a member that was read.
+    fault: Option<MalformedBody>,
+    /// The rest is read when it is there.
+    waits: bool,
+}
+
+impl RequestScan {
+    /// Of a request at this door.
+    #[must_use]
+    pub fn at(door: FrontDoor) -> Self {
+        Self {
+            scan: Scan::new(door),
+            at: 0,
+            has_members: true,
+            coming: Coming::default(),
+            fault: None,
+            waits: false,
+        }
     }
-    let mut fields = scan.finish(address)?;
-    if let Some(model) = &address.model {
-        fields.model.clone_from(model);
-        fields.stream = address.streams;
-        note_media(body, &mut fields);
+
+    /// Read what has come of the body so far, from its first byte on, of which more will come.
+    pub fn go_on(&mut self, so_far: &[u8]) {
+        if self.waits {
+            return;
+        }
+        let before = (self.at, self.coming.place());
+        self.goes_on(true);
+        let read = self.read_on(so_far);
+        // What is broken off may be whole with what comes. Where nothing came of it, more will not be tried: a long key
+        // would be looked at again and again.
+        self.waits = read.is_ok() || self.fault.is_some() || before == (self.at, self.coming.place());
     }
-    Ok(fields)
+
+    /// Read what is left of the body, which is all there.
+    ///
+    /// # Errors
+    /// As `scan_request`.
+    pub fn finish(mut self, body: &[u8], address: &Address) -> Result<RequestFields, MalformedBody> {
+        if self.scan.content.is_unclear {
+            return scan_request(body, address);
+        }
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        self.goes_on(false);
+        let end = self.read_on(body)?;
+        if end != body.len() {
+            return Err(MalformedBody::NotJson { at: end });
+        }
+        let mut fields = self.scan.finish(address)?;
+        if let Some(model) = &address.model {
+            fields.model.clone_from(model);
+            fields.stream = address.streams;
+            note_media(body, &mut fields);
+        }
+        Ok(fields)
+    }
+
+    fn goes_on(&mut self, goes_on: bool) {
+        (self.coming.goes_on, self.scan.content.goes_on) = (goes_on, goes_on);
+    }
+
+    /// Read from where it stands; where what follows the object begins.
+    fn read_on(&mut self, text: &[u8]) -> Result<usize, MalformedBody> {
+        let mut cursor = Cursor::going_on(text, self.at, MAX_DEPTH);
+        if self.at == 0 {
+            cursor.skip_bom();
+            self.has_members = opens(&mut cursor)?;
+            if self.coming.goes_on && cursor.peek().is_none() {
+                return Err(Broken::At(cursor.position()).into());
+            }
+            self.at = cursor.position();
+        }
+        while self.has_members {
+            let member = self.scan.member(&mut cursor, &mut self.coming)?;
+            self.has_members = member.is_followed;
+            let wished = &mut self.scan.fields.wished;
+            wished.note(self.scan.family, &member.key, text, &member.range);
+            if let Err(fault) = self.scan.take_member(member, text, 0) {
+                self.fault = Some(fault.clone());
+                return Err(fault);
+            }
+            if self.has_members {
+                cursor.expect(b',')?;
+            }
+            self.at = cursor.position();
+        }
+        cursor.expect(b'}')?;
+        cursor.skip_whitespace();
+        Ok(cursor.position())
+    }
 }
 
 impl From<Broken> for MalformedBody {
@@ -139,71 +231,24 @@ impl From<Broken> for MalformedBody {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Field {
-    Model,
-    Stream,
-    OutputLimit,
-    Choices,
-    StreamOptions,
-    StoredState,
-    Background,
-    /// Gemini: an object whose members are read as well.
-    Settings,
-    /// Gemini: the request itself, inside a request to count it.
-    Wrapped,
-    ServiceTier,
-    Speed,
+/// A member of an object, and whether another follows.
+struct Member<'a> {
+    key: Cow<'a, [u8]>,
+    range: Range<usize>,
+    is_followed: bool,
 }
 
-const ANTHROPIC: &[(&str, Field)] = &[
-    ("model", Field::Model),
-    ("stream", Field::Stream),
-    ("max_tokens", Field::OutputLimit),
-    ("service_tier", Field::ServiceTier),
-    ("speed", Field::Speed),
-];
-const RESPONSES: &[(&str, Field)] = &[
-    ("model", Field::Model),
-    ("stream", Field::Stream),
-    ("max_output_tokens", Field::OutputLimit),
-    ("previous_response_id", Field::StoredState),
-    ("conversation", Field::StoredState),
-    ("prompt", Field::StoredState),
-    ("background", Field::Background),
-    ("service_tier", Field::ServiceTier),
-];
-const CHAT: &[(&str, Field)] = &[
-    ("model", Field::Model),
-    ("stream", Field::Stream),
-    ("max_tokens", Field::OutputLimit),
-    ("max_completion_tokens", Field::OutputLimit),
-    ("n", Field::Choices),
-    ("stream_options", Field::StreamOptions),
-    ("service_tier", Field::ServiceTier),
-];
+/// Move into the object that starts at the cursor, up to its first member or its end; true if it has members.
+fn opens(cursor: &mut Cursor<'_>) -> Result<bool, Broken> {
+    cursor.skip_whitespace();
+    cursor.expect(b'{')?;
+    cursor.skip_whitespace();
+    Ok(cursor.peek() != Some(b'}'))
+}
 
-const EMBEDDINGS: &[(&str, Field)] = &[("model", Field::Model)];
-const GEMINI: &[(&str, Field)] = &[
-    ("model", Field::Model),
-    ("serviceTier", Field::ServiceTier),
-    ("cachedContent", Field::StoredState),
-    ("generationConfig", Field::Settings),
-    ("generateContentRequest", Field::Wrapped),
-];
-const GEMINI_WRAPPED: &[(&str, Field)] = &[
-    ("model", Field::Model),
-    ("serviceTier", Field::ServiceTier),
-    ("cachedContent", Field::StoredState),
-    ("generationConfig", Field::Settings),
-];
-const GEMINI_SETTINGS: &[(&str, Field)] = &[
-    ("maxOutputTokens", Field::OutputLimit),
-    ("candidateCount", Field::Choices),
-];
-
+#[derive(Debug)]
 struct Scan {
-    table: &'static [(&'static str, Field)],
+    table: Table,
     family: Family,
     /// Keys may also be written in snake case, as protocol buffers have it.
     is_proto: bool,
@@ -215,13 +260,6 @@ struct Scan {
 
 impl Scan {
     fn new(door: FrontDoor) -> Self {
-        let table = match door {
-            FrontDoor::Messages | FrontDoor::CountTokens => ANTHROPIC,
-            FrontDoor::Responses | FrontDoor::Compact => RESPONSES,
-            FrontDoor::Chat => CHAT,
-            FrontDoor::Embeddings => EMBEDDINGS,
-            FrontDoor::GenerateContent | FrontDoor::CountContent => GEMINI,
-        };
         let fields = RequestFields {
             choices: 1,
             // Nothing is written where numbers are asked for.
@@ -229,7 +267,7 @@ impl Scan {
             ..RequestFields::default()
         };
         Self {
-            table,
+            table: table_of(door),
             family: door.family(),
             is_proto: door.family() == Family::Gemini,
             seen: 0,
@@ -241,41 +279,48 @@ impl Scan {
 
     /// Read the object that starts at the cursor; `offset` is where the cursor's text stands in the body.
     fn object(&mut self, cursor: &mut Cursor<'_>, text: &[u8], offset: usize) -> Result<(), MalformedBody> {
-        cursor.skip_whitespace();
-        cursor.expect(b'{')?;
-        cursor.skip_whitespace();
-        if cursor.peek() == Some(b'}') {
-            return Ok(cursor.expect(b'}')?);
-        }
-        loop {
-            cursor.skip_whitespace();
-            let key = cursor.key()?;
-            cursor.skip_whitespace();
-            cursor.expect(b':')?;
-            cursor.skip_whitespace();
-            let range = cursor.value(&mut self.content)?;
-            if offset == 0 {
-                self.fields.wished.note(self.family, &key, text, &range);
+        let mut goes_on = opens(cursor)?;
+        while goes_on {
+            let member = self.member(cursor, &mut Coming::default())?;
+            goes_on = member.is_followed;
+            self.take_member(member, text, offset)?;
+            if goes_on {
+                cursor.expect(b',')?;
             }
-            if let Some(field) = self.field_named(&key)? {
-                self.take(field, text, range, offset)?;
-            }
-            cursor.skip_whitespace();
-            if cursor.peek() != Some(b',') {
-                break;
-            }
-            cursor.expect(b',')?;
         }
         Ok(cursor.expect(b'}')?)
     }
 
+    /// The member that starts at the cursor, which then stands in front of what follows it.
+    fn member<'a>(&mut self, cursor: &mut Cursor<'a>, coming: &mut Coming) -> Result<Member<'a>, Broken> {
+        cursor.skip_whitespace();
+        let key = cursor.key()?;
+        cursor.skip_whitespace();
+        cursor.expect(b':')?;
+        cursor.skip_whitespace();
+        let range = cursor.value_of(coming, &mut self.content)?;
+        cursor.skip_whitespace();
+        let next = cursor.peek();
+        if coming.goes_on && next.is_none() {
+            return Err(Broken::At(cursor.position()));
+        }
+        let is_followed = next == Some(b',');
+        Ok(Member {
+            key,
+            range,
+            is_followed,
+        })
+    }
+
+    fn take_member(&mut self, member: Member<'_>, text: &[u8], offset: usize) -> Result<(), MalformedBody> {
+        match self.field_named(&member.key)? {
+            Some(field) => self.take(field, text, member.range, offset),
+            None => Ok(()),
+        }
+    }
+
     /// Read the members of an object inside, by another table.
-    fn inner(
-        &mut self,
-        table: &'static [(&'static str, Field)],
-        raw: &[u8],
-        offset: usize,
-    ) -> Result<(), MalformedBody> {
+    fn inner(&mut self, table: Table, raw: &[u8], offset: usize) -> Result<(), MalformedBody> {
         if !raw.starts_with(b"{") {
             return Ok(());
         }
@@ -365,61 +410,6 @@ impl Scan {
     }
 }
 
-/// True if this key could be taken for this name by some reader of it.
-fn names(key: &[u8], name: &str, is_proto: bool) -> bool {
-    if !is_proto {
-        return key.eq_ignore_ascii_case(name.as_bytes());
-    }
-    let letters = key.iter().filter(|byte| **byte != b'_').map(u8::to_ascii_lowercase);
-    letters.eq(name.bytes().map(|byte| byte.to_ascii_lowercase()))
-}
-
-/// True if this key is the name in camel case, written in snake case.
-fn is_snake_of(key: &[u8], name: &str) -> bool {
-    let mut rest = key;
-    for letter in name.bytes() {
-        let (expected, tail): (&[u8], _) = match rest {
-            [b'_', byte, tail @ ..] if letter.is_ascii_uppercase() => (std::slice::from_ref(byte), tail),
-            [byte, tail @ ..] if !letter.is_ascii_uppercase() => (std::slice::from_ref(byte), tail),
-            _ => return false,
-        };
-        if expected != [letter.to_ascii_lowercase()] {
-            return false;
-        }
-        rest = tail;
-    }
-    rest.is_empty()
-}
-
-/// A count as lenient servers read it: rounded up, also from a text. `None` when it is no number.
-fn whole_number(raw: &[u8]) -> Option<u64> {
-    // Nearly all are a few digits.
-    if raw.len() < 19 && !raw.is_empty() && raw.iter().all(u8::is_ascii_digit) {
-        let digits = raw.iter().map(|digit| u64::from(digit - b'0'));
-        return Some(digits.fold(0, |number, digit| number * 10 + digit));
-    }
-    let text = std::str::from_utf8(raw).ok()?.trim_matches('"').trim();
-    if let Ok(number) = text.parse::<u64>() {
-        return Some(number);
-    }
-    let number = text.parse::<f64>().ok()?;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "`as` saturates, which is wanted"
-    )]
-    number.is_finite().then(|| number.ceil().max(0.0) as u64)
-}
-
-fn tier_named(raw: &[u8]) -> Option<ServiceTier> {
-    let inside = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    ServiceTier::named(&unescape(inside)?)
-}
-
-fn asks_for_usage(raw: &[u8]) -> bool {
-    crate::json::top_level_member(raw, "include_usage").and_then(|range| raw.get(range)) == Some(b"true")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -440,6 +430,27 @@ mod tests {
         assert_eq!(&body[fields.model_range.clone()], r#""c\u006fder""#);
         assert!(fields.stream);
         assert_eq!(fields.output_limit, Some(12));
+    }
+
+    #[test]
+    fn a_body_is_read_as_far_as_it_has_come() {
+        let turns = r#"{"role":"user","content":"a \"word\""},"#.repeat(1000);
+        let body = format!(
+            r#"{{"model":"m","messages":[{turns}1],"system":"{}"}}"#,
+            "x".repeat(4000)
+        );
+        let mut scan = RequestScan::at(FrontDoor::Messages);
+        for end in [1000, 20_000, 35_000] {
+            scan.go_on(&body.as_bytes()[..end]);
+            let read = scan.coming.place().expect("a value is under way");
+            assert!((end - 600..end).contains(&read), "{read} of {end}");
+        }
+        let system = body.find("\"system\"").unwrap();
+        scan.go_on(&body.as_bytes()[..system + 2000]);
+        assert_eq!((scan.at, scan.waits), (system, false));
+        assert!(scan.coming.place().is_some_and(|read| read > system + 1000));
+        scan.go_on(&body.as_bytes()[..system + 2001]);
+        assert!(scan.waits, "what brings nothing new is not tried again");
     }
 
     #[test]

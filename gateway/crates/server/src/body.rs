@@ -31,10 +31,18 @@ impl RequestBody {
     /// The whole body.
     ///
     /// # Errors
-    /// 413 beyond the limit, 408 when the caller goes silent, 400 when it breaks off.
+    /// As `read_seeing`.
     pub(crate) async fn read(&mut self, limit: u64) -> Result<Bytes, Refusal> {
+        self.read_seeing(limit, |_| {}).await
+    }
+
+    /// The whole body. What has come of one whose length is named is shown while more comes, from its first byte on.
+    ///
+    /// # Errors
+    /// 413 beyond the limit, 408 when the caller goes silent, 400 when it breaks off.
+    pub(crate) async fn read_seeing(&mut self, limit: u64, see: impl FnMut(&[u8])) -> Result<Bytes, Refusal> {
         match self {
-            Self::Coming(connection) => read_body(connection, limit).await,
+            Self::Coming(connection) => read_body(connection, limit, see).await,
             Self::Here(bytes) if bytes.len() as u64 > limit => {
                 Err(too_large(usize::try_from(limit).unwrap_or(usize::MAX)))
             }
@@ -111,12 +119,12 @@ pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
-async fn read_body(connection: &Connection, limit: u64) -> Result<Bytes, Refusal> {
+async fn read_body(connection: &Connection, limit: u64, see: impl FnMut(&[u8])) -> Result<Bytes, Refusal> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     if let Some(length) = connection.announced() {
         let length = usize::try_from(length).ok().filter(|length| *length <= limit);
         let length = length.ok_or_else(|| too_large(limit))?;
-        return Ok(connection.whole_body(length, IDLE).await?);
+        return Ok(connection.whole_body(length, IDLE, see).await?);
     }
     let Some(first) = connection.next_of_body(IDLE).await? else {
         return Ok(Bytes::new());

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use airside_journal::Outcome;
 use airside_metering::CallBound;
-use airside_protocols::{Address, FrontDoor, RequestFields, scan_request, with_summaries};
+use airside_protocols::{Address, FrontDoor, RequestFields, RequestScan, scan_request, with_summaries};
 use airside_routing::Plan;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue};
@@ -172,9 +172,15 @@ async fn understood(
     body: &mut RequestBody,
     limit: u64,
 ) -> Result<(Bytes, RequestFields), Refusal> {
-    let read = body.read(limit).await;
+    // What a body says is read while it comes, if it does not come at once.
+    let mut begun = None;
+    let see = |so_far: &[u8]| {
+        let scan = begun.get_or_insert_with(|| Box::new(RequestScan::at(address.door)));
+        scan.go_on(so_far);
+    };
+    let read = body.read_seeing(limit, see).await;
     call.waited_for(body.waited());
-    let bytes = match read {
+    let mut bytes = match read {
         Ok(bytes) => bytes,
         Err(refusal) => {
             body.discard().await;
@@ -182,12 +188,16 @@ async fn understood(
         }
     };
     // A summary that stood for a conversation is opened again: nobody else can.
-    let bytes = match address.door {
-        FrontDoor::Responses | FrontDoor::Compact => with_summaries(bytes),
-        _ => bytes,
-    };
+    if matches!(address.door, FrontDoor::Responses | FrontDoor::Compact)
+        && let Some(opened) = with_summaries(&bytes)
+    {
+        (bytes, begun) = (opened, None);
+    }
     call.record.bytes_in = bytes.len() as u64;
-    let scanned = scan_request(&bytes, address);
+    let scanned = match begun {
+        Some(scan) => scan.finish(&bytes, address),
+        None => scan_request(&bytes, address),
+    };
     let fields = scanned.map_err(|problem| Refusal::new(400, problem.code(), problem.to_string()))?;
     call.record.model = Some(shortened(&fields.model));
     call.streams(fields.stream);

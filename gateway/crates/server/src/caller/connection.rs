@@ -18,6 +18,9 @@ use crate::alarm::Wait;
 /// For a caller to take something of what waits for it. Longer than any pause of one that means to read on.
 const LONGEST_STALL: Duration = Duration::from_mins(5);
 
+/// Less of a body that is coming is not shown.
+const WORTH_A_LOOK: usize = 32 << 10;
+
 /// What goes on with a connection on which HTTP is over.
 type Heir = Box<dyn FnOnce(HandedOver) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
@@ -81,12 +84,24 @@ impl Connection {
         self.line().announced()
     }
 
-    /// The whole body, of which the length is named; given up when nothing comes for so long.
-    pub(crate) async fn whole_body(&self, length: usize, silence: Duration) -> Result<Bytes, BodyFault> {
+    /// The whole body, of which the length is named; given up when nothing comes for so long. What has come is shown now
+    /// and then while more comes.
+    pub(crate) async fn whole_body(
+        &self,
+        length: usize,
+        silence: Duration,
+        mut see: impl FnMut(&[u8]),
+    ) -> Result<Bytes, BodyFault> {
+        let mut seen = 0;
         loop {
             let whole = self.within(silence, |line, cx| line.poll_whole(cx, length)).await?;
             if let Some(whole) = whole {
                 return Ok(whole);
+            }
+            let line = self.line();
+            if line.unread().len() >= seen + WORTH_A_LOOK {
+                seen = line.unread().len();
+                see(line.unread());
             }
         }
     }

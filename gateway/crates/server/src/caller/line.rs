@@ -86,7 +86,7 @@ impl Line {
         self.unread.is_empty() && self.heads.is_at_start()
     }
 
-    /// What was read of something that is no request.
+    /// What was read and not taken yet.
     pub(super) fn unread(&self) -> &[u8] {
         &self.unread
     }
