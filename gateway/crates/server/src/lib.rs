@@ -13,7 +13,6 @@ mod body;
 mod call;
 mod caller;
 mod clock;
-mod cohort;
 mod compact;
 mod control;
 mod credentials;

@@ -5,13 +5,14 @@
 //! much to do keeps to one of its own. A worker that has little to do goes where the kernel puts it, which knows best who
 //! else is at work on the machine.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Turns of the worker's connections between two looks at the clock.
-const TURNS: u32 = 1024;
+const TURNS: u32 = 256;
 /// The shortest time that is judged.
 const SHORTEST: Duration = Duration::from_millis(50);
 /// A thread that runs this part of the time has much to do.
@@ -24,6 +25,7 @@ const LITTLE: f64 = 0.1;
 pub(crate) struct Seat {
     /// `None` where there is nothing to choose.
     choice: Option<Choice>,
+    turns: AtomicU32,
     sitting: Mutex<Sitting>,
 }
 
@@ -47,6 +49,7 @@ impl Seat {
     pub(crate) fn of(number: usize, workers: usize) -> Self {
         Self {
             choice: Choice::of(number, workers),
+            turns: AtomicU32::new(0),
             sitting: Mutex::new(Sitting {
                 is_seated: false,
                 looked_at: Instant::now(),
@@ -55,9 +58,11 @@ impl Seat {
         }
     }
 
-    /// A connection of the worker had its turn, the worker's turn of that number.
-    pub(crate) fn after(&self, turn: u32) {
-        if turn.is_multiple_of(TURNS) {
+    /// A connection of the worker had its turn.
+    pub(crate) fn turn(&self) {
+        let turns = self.turns.load(Ordering::Relaxed).wrapping_add(1);
+        self.turns.store(turns, Ordering::Relaxed);
+        if turns.is_multiple_of(TURNS) {
             self.look();
         }
     }
