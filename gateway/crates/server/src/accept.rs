@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::caller::{Dates, Wire, serve};
+use crate::cohort::Cohort;
 use crate::gateway::{Gateway, Worker};
 use crate::leaving::Leaving;
 use crate::seat::Seat;
@@ -187,6 +188,7 @@ async fn work(
         pool: Arc::new(Pool::default()),
         tasks: TaskTracker::new(),
         seat,
+        cohort: Cohort::default(),
         leaving: Leaving::default(),
         dates: Dates::default(),
     });

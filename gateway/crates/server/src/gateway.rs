@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::active::Active;
 use crate::caller::Dates;
 use crate::clock::Clock;
+use crate::cohort::Cohort;
 use crate::control::{Desk, FlushDesk, RateDesk};
 use crate::credentials::Wallet;
 use crate::identifiers::Identifiers;
@@ -187,6 +188,7 @@ pub(crate) struct Worker {
     pub(crate) pool: Arc<Pool>,
     pub(crate) tasks: TaskTracker,
     pub(crate) seat: Seat,
+    pub(crate) cohort: Cohort,
     /// Whether its connections take nothing new.
     pub(crate) leaving: Leaving,
     pub(crate) dates: Dates,

@@ -13,6 +13,7 @@ mod body;
 mod call;
 mod caller;
 mod clock;
+mod cohort;
 mod compact;
 mod control;
 mod credentials;

@@ -5,14 +5,13 @@
 //! much to do keeps to one of its own. A worker that has little to do goes where the kernel puts it, which knows best who
 //! else is at work on the machine.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Turns of the worker's connections between two looks at the clock.
-const TURNS: u32 = 256;
+const TURNS: u32 = 1024;
 /// The shortest time that is judged.
 const SHORTEST: Duration = Duration::from_millis(50);
 /// A thread that runs this part of the time has much to do.
@@ -25,7 +24,6 @@ const LITTLE: f64 = 0.1;
 pub(crate) struct Seat {
     /// `None` where there is nothing to choose.
     choice: Option<Choice>,
-    turns: AtomicU32,
     sitting: Mutex<Sitting>,
 }
 
@@ -49,7 +47,6 @@ impl Seat {
     pub(crate) fn of(number: usize, workers: usize) -> Self {
         Self {
             choice: Choice::of(number, workers),
-            turns: AtomicU32::new(0),
             sitting: Mutex::new(Sitting {
                 is_seated: false,
                 looked_at: Instant::now(),
@@ -58,11 +55,9 @@ impl Seat {
         }
     }
 
-    /// A connection of the worker had its turn.
-    pub(crate) fn turn(&self) {
-        let turns = self.turns.load(Ordering::Relaxed).wrapping_add(1);
-        self.turns.store(turns, Ordering::Relaxed);
-        if turns.is_multiple_of(TURNS) {
+    /// A connection of the worker had its turn, the worker's turn of that number.
+    pub(crate) fn after(&self, turn: u32) {
+        if turn.is_multiple_of(TURNS) {
             self.look();
         }
     }

@@ -244,9 +244,11 @@ async fn exchange(
         pool: &worker.pool,
         tasks: &worker.tasks,
     };
+    worker.cohort.stage().await;
     let began = Instant::now();
     let sent = send(way, &destination, message).await;
     let now = call.waited_since(began);
+    worker.cohort.stage().await;
     let answer = sent.map_err(|fault| {
         let kind = match fault {
             SendFault::Connect => Kind::Connect,

@@ -14,6 +14,7 @@ use super::connection::Connection;
 use super::line::Line;
 use super::outbox::Outbox;
 use crate::call::{AnswerStream, Chunks, Frames};
+use crate::cohort::Cohort;
 
 /// A provider is asked for no more while so much waits for the caller.
 const MOST_WAITING: usize = 64 << 10;
@@ -36,6 +37,7 @@ pub(super) async fn send(
     connection: &Connection,
     response: Response<AnswerStream>,
     exchange: Exchange,
+    cohort: &Cohort,
     date: &[u8],
 ) -> Sent {
     let (head, AnswerStream { told, frames }) = response.into_parts();
@@ -56,13 +58,15 @@ pub(super) async fn send(
             if let Some(call) = &mut call {
                 call.settle_answered();
             }
-            let sent = poll_fn(|cx| {
-                let sent = connection.line().poll_send(cx, &mut outbox);
-                // What could be written is: a caller has no use for the record of its call, and does not wait for it.
-                call = None;
-                sent
-            });
-            match sent.await {
+            let begun = poll_fn(|cx| Poll::Ready(connection.line().poll_send(cx, &mut outbox))).await;
+            cohort.stage().await;
+            // What could be written is: a caller has no use for the record of its call, and does not wait for it.
+            drop(call);
+            let sent = match begun {
+                Poll::Ready(sent) => sent,
+                Poll::Pending => poll_fn(|cx| connection.line().poll_send(cx, &mut outbox)).await,
+            };
+            match sent {
                 Ok(()) if head.status == StatusCode::SWITCHING_PROTOCOLS => Sent::Switches,
                 Ok(()) => after(goes_on),
                 Err(_) => Sent::Breaks,

@@ -31,9 +31,11 @@ const MOST_FORGOTTEN: usize = 4 << 20;
 pub(crate) async fn serve(worker: Arc<Worker>, wire: Wire, gently: CancellationToken) {
     let connection = Arc::new(Connection::new(wire, gently));
     let mut served = pin!(requests(&worker, &connection));
+    let mut turn = 0;
     poll_fn(|cx| {
+        turn = worker.cohort.turn(turn);
         let polled = served.as_mut().poll(cx);
-        worker.seat.turn();
+        worker.seat.after(turn);
         polled
     })
     .await;
@@ -68,7 +70,7 @@ async fn requests(worker: &Arc<Worker>, connection: &Arc<Connection>) {
         let is_read = connection.line().is_read();
         exchange.keeps &= is_read && !worker.leaving.is_so();
         let date = worker.dates.now(&*worker.gateway.clock);
-        match send(connection, response, exchange, &date).await {
+        match send(connection, response, exchange, &worker.cohort, &date).await {
             Sent::GoesOn => connection.line().turn(),
             Sent::Ends if is_read => return,
             Sent::Ends => return farewell(connection).await,
@@ -126,7 +128,7 @@ async fn refuse(worker: &Worker, connection: &Connection, bad: BadHead) {
         keeps: false,
     };
     let date = worker.dates.now(&*gateway.clock);
-    send(connection, response, exchange, &date).await;
+    send(connection, response, exchange, &worker.cohort, &date).await;
 }
 
 /// End a connection of which not all was read.
