@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from airside.cli.failures import reported
+from airside.cli.moments import SinceOption, UntilOption
 from airside.cli.options import DataDirectoryOption, JsonOption
 from airside.cli.output import dollars, show, show_json, show_table, usd
 from airside.cli.target import connected
@@ -32,7 +33,8 @@ def list_calls(
     model: ModelOption = None,
     provider: ProviderOption = None,
     outcome: OutcomeOption = None,
-    since: Annotated[str | None, typer.Option(help="From this time on, such as 2026-11-01T00:00:00Z.")] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
     data: DataDirectoryOption = None,
     as_json: JsonOption = False,
@@ -40,14 +42,14 @@ def list_calls(
     """List model calls, newest first."""
     wanted = _query(session, agent, model, provider, outcome)
     with reported(as_json=as_json), connected(data) as api:
-        found = api.get("/v1/model_calls", limit=limit, since=since, **wanted)["data"]
+        found = api.get("/v1/model_calls", limit=limit, since=since, until=until, **wanted)["data"]
     if as_json:
         show_json(found)
         return
     show_table(
         ["call", "at", "agent", "task", "model", "answered by", "outcome", "input>", "output>", "ms>", "cost>"],
         [_row(call) for call in found],
-        empty="No such model calls." if wanted or since else "No model calls yet.",
+        empty="No such model calls." if wanted or since or until else "No model calls yet.",
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from airside.cli.failures import reported
+from airside.cli.moments import SinceOption, UntilOption
 from airside.cli.options import DataDirectoryOption, JsonOption
 from airside.cli.output import dollars, show_json, show_table, usd
 from airside.cli.target import connected
@@ -15,8 +16,8 @@ from airside.spending.usage_by import UsageBy
 
 def usage(
     by: Annotated[UsageBy, typer.Option(help="What to sum over.")] = UsageBy.AGENT,
-    since: Annotated[str | None, typer.Option(help="From this time on, such as 2026-11-01T00:00:00Z.")] = None,
-    until: Annotated[str | None, typer.Option(help="Before this time.")] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
     data: DataDirectoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -41,5 +42,5 @@ def usage(
             )
             for row in rows
         ],
-        empty="Nothing has been used yet.",
+        empty="Nothing was used in that time." if since or until else "Nothing has been used yet.",
     )

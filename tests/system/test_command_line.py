@@ -216,6 +216,15 @@ def test_usage_is_told_by(server: Up, result: Said, by: str) -> None:
     assert server.airside("usage", "--by", by).code == 0
 
 
+@pytest.mark.parametrize("command", [("usage",), ("calls", "list")])
+def test_what_was_used_is_told_of_a_time(server: Up, result: Said, command: tuple[str, ...]) -> None:
+    assert result.last["model_calls"]
+    assert server.airside(*command, "--since", "1h", "--json").json
+    assert server.airside(*command, "--since", "2h", "--until", "1h", "--json").json == []
+    said = server.airside(*command, "--until", "yesterday")
+    assert (said.code, "yet" in said.out, said.out.count("\n")) == (0, False, 1)
+
+
 def test_what_is_exported_can_be_planned_without_a_change(server: Up) -> None:
     exported = server.airside("export")
     assert exported.code == 0
