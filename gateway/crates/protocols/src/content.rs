@@ -1,7 +1,9 @@
 //! What stands inside a request and matters all the same, told by the `type` and `ttl` of its parts: what costs more
 //! input than its bytes say, and tools that are not where tools are.
 
-use crate::json::{Broken, Cursor, Watcher, unescape};
+use crate::json::{Cursor, unescape};
+use crate::nesting::Broken;
+use crate::skip::Watcher;
 
 /// A word of up to twenty characters, each of them escaped.
 const LONGEST_ESCAPED: usize = 120;
@@ -102,7 +104,7 @@ impl ContentCount {
 /// The key whose quote this is, if it matters, and a cursor behind it.
 fn key_at(text: &[u8], quote: usize) -> Option<(Key, Cursor<'_>)> {
     let rest = text.get(quote + 1..)?;
-    let behind = |length: usize| Cursor::starting_at(text, quote + 1 + length);
+    let behind = |length: usize| Cursor::starting_at(text, quote + 1 + length, 0);
     if rest.starts_with(b"type\"") {
         return Some((Key::Type, behind(5)));
     }
@@ -112,7 +114,7 @@ fn key_at(text: &[u8], quote: usize) -> Option<(Key, Cursor<'_>)> {
     if !may_be_spelled(rest, b"type\"") && !may_be_spelled(rest, b"ttl\"") {
         return None;
     }
-    let mut cursor = Cursor::starting_at(text, quote);
+    let mut cursor = Cursor::starting_at(text, quote, 0);
     let raw = cursor.string().ok().filter(|raw| raw.len() <= LONGEST_ESCAPED)?;
     let key = match unescape(raw)?.as_ref() {
         "type" => Key::Type,

@@ -4,8 +4,9 @@
 
 use memchr::memmem;
 
-use crate::json::{Blind, Cursor, top_level_member};
+use crate::json::{Cursor, top_level_member};
 use crate::request::RequestFields;
+use crate::skip::Blind;
 
 /// Count the pictures and files of a request.
 pub(crate) fn note_media(body: &[u8], fields: &mut RequestFields) {

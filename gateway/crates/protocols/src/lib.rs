@@ -2,7 +2,7 @@
 //! stream event ends and what it means, and how an error is said in each dialect.
 //!
 //! Not for sending anything, for money, or for choosing a provider. Start reading at `family.rs`, then `request.rs`
-//! (the body on its way in) and `stream.rs` (the answer on its way out).
+//! and `scan.rs` (the body on its way in) and `stream.rs` (the answer on its way out).
 
 mod address;
 mod array;
@@ -17,6 +17,8 @@ mod json;
 mod members;
 mod nesting;
 mod request;
+mod scan;
+mod skip;
 mod splice;
 mod sse;
 mod stream;
@@ -32,7 +34,9 @@ pub use error::{ErrorReply, error_body, stream_error};
 pub use family::{Family, FrontDoor};
 pub use json::{top_level_member, top_level_members, top_level_text};
 pub use members::{Member, array_elements, each_member, object_members};
-pub use request::{MAX_DEPTH, MalformedBody, RequestFields, RequestScan, scan_request};
+pub use nesting::MAX_DEPTH;
+pub use request::{MalformedBody, RequestFields};
+pub use scan::{RequestScan, scan_request};
 pub use splice::replace_model;
 pub use sse::{Event, EventSplitter, EventTooLong, MAX_EVENT_BYTES, events};
 pub use stream::{EventMeaning, StreamReader, Verdict};

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::json::{Blind, Cursor, unescape};
-use crate::request::MAX_DEPTH;
+use crate::json::{Cursor, unescape};
+use crate::nesting::MAX_DEPTH;
+use crate::skip::Blind;
 
 /// One member of an object: its key with the escapes undone, and its value as it was written.
 pub type Member<'a> = (Cow<'a, str>, &'a [u8]);

@@ -3,8 +3,16 @@
 use airside_sight::{Eyes, WIDTH};
 
 use crate::blocks::{Block, places};
-use crate::json::Broken;
-use crate::request::MAX_DEPTH;
+
+/// How deeply a request may be nested.
+pub const MAX_DEPTH: usize = 256;
+
+/// The text ended or broke its own grammar at this byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Broken {
+    At(usize),
+    TooDeep,
+}
 
 /// Brackets that are open, one bit each: set for a square one. Deeper than `MAX_DEPTH` nobody may go.
 #[derive(Debug, Clone, Copy)]
@@ -101,7 +109,8 @@ impl Nesting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::{Blind, Cursor};
+    use crate::json::Cursor;
+    use crate::skip::Blind;
     use proptest::prelude::*;
 
     /// Where the value ends that begins with the first byte, told bracket by bracket.

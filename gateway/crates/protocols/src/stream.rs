@@ -7,8 +7,9 @@ use std::sync::LazyLock;
 use memchr::memmem;
 
 use crate::family::Family;
-use crate::json::{Blind, Cursor, top_level_member, top_level_text};
-use crate::request::MAX_DEPTH;
+use crate::json::{Cursor, top_level_member, top_level_text};
+use crate::nesting::MAX_DEPTH;
+use crate::skip::Blind;
 use crate::sse::events;
 
 /// What one event means for the caller.

@@ -4,8 +4,9 @@
 
 use std::borrow::Cow;
 
-use crate::json::{Blind, Cursor, unescape};
-use crate::request::MAX_DEPTH;
+use crate::json::{Cursor, unescape};
+use crate::nesting::MAX_DEPTH;
+use crate::skip::Blind;
 
 /// The members of an object, in order: each key with its escapes undone, and the text of its value.
 #[derive(Debug)]

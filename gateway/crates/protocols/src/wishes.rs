@@ -6,7 +6,8 @@ use std::ops::Range;
 use memchr::memchr2;
 
 use crate::family::Family;
-use crate::json::{Blind, Cursor, top_level_member, top_level_text};
+use crate::json::{Cursor, top_level_member, top_level_text};
+use crate::skip::Blind;
 
 /// Text this long without a quote, an escape or a space is no text.
 const SHORTEST_MEDIA: usize = 1024;

@@ -3,7 +3,7 @@
 //! A call runs through more of the program than a processor's innermost cache holds, and so through much of the kernel's
 //! network code. One call after the other, each from its request to its answer, would fetch all of it anew each time;
 //! stage by stage, only the first of them does. This is the cohort scheduling of Larus and Parkes, "Using Cohort Scheduling
-//! to Enhance Server Performance" (2002), section 2; what it gives is in benches/README.md.
+//! to Enhance Server Performance" (2002); what it gives is in benches/README.md.
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,7 +26,8 @@ impl Cohort {
     pub(crate) fn turn(&self, last: u32) -> u32 {
         let turn = self.turns.load(Ordering::Relaxed).wrapping_add(1);
         self.turns.store(turn, Ordering::Relaxed);
-        self.others.store(turn.wrapping_sub(last) - 1, Ordering::Relaxed);
+        self.others
+            .store(turn.wrapping_sub(last).wrapping_sub(1), Ordering::Relaxed);
         turn
     }
 
@@ -91,7 +92,7 @@ mod tests {
 
     #[test]
     fn those_that_are_ready_go_through_each_stage_together() {
-        let together: Vec<_> = (0..3)
+        let together: Vec<_> = (0..STAGES)
             .flat_map(|stage| (0..6).map(move |number| (stage, number)))
             .collect();
         assert_eq!(order_of(6), together);

@@ -18,10 +18,10 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 use super::hold::{Failed, Patience, Start, hold_document, hold_events, note_failure, read_short};
 use super::lane::Lane;
 use super::outgoing::Outgoing;
+use super::setback::{LastWord, LastWords, NoAnswer, Setback};
 use super::settle::Call;
 use crate::active::{Active, ActiveProvider};
 use crate::gateway::Worker;
-use crate::reply::Refusal;
 use crate::upstream::{Answer, Destination, SendFault, Way, send};
 
 /// The most that is kept of an error nobody may ever see, and how long it may take.
@@ -63,23 +63,6 @@ pub(crate) struct Answered {
     pub(crate) headers: HeaderMap,
     pub(crate) start: Start,
     pub(crate) idle: Duration,
-}
-
-/// What a provider said when it failed, for a caller who gets nothing better.
-#[derive(Debug)]
-pub(crate) struct LastWord {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-}
-
-/// Why there is no answer.
-#[derive(Debug)]
-pub(crate) enum NoAnswer {
-    /// A provider's own words, to be passed on.
-    Theirs(LastWord),
-    /// Ours.
-    Ours(Refusal),
 }
 
 /// Ask until there is an answer.
@@ -133,73 +116,6 @@ pub(crate) async fn ask(
         }
     }
     Err(last.into_answer())
-}
-
-/// What a call that nobody answered is told.
-#[derive(Default)]
-struct LastWords {
-    word: Option<LastWord>,
-    refusal: Option<Refusal>,
-    failure: Option<(Failure, Arc<str>)>,
-}
-
-impl LastWords {
-    fn note(&mut self, setback: Setback, provider: &Arc<str>) {
-        let Setback {
-            failed, word, refusal, ..
-        } = setback;
-        self.word = word.or(self.word.take());
-        self.refusal = refusal.or(self.refusal.take());
-        self.failure = Some((failed.failure, Arc::clone(provider)));
-    }
-
-    /// A provider that was asked and failed has more to say than one that could not be asked.
-    fn into_answer(self) -> NoAnswer {
-        let ours = || NoAnswer::Ours(self.refusal.unwrap_or_else(|| refusal(self.failure)));
-        self.word.map_or_else(ours, NoAnswer::Theirs)
-    }
-}
-
-/// A failed attempt and what the provider said of it.
-struct Setback {
-    failed: Failed,
-    word: Option<LastWord>,
-    /// Our own refusal, where the request cannot be said in the target's dialect.
-    refusal: Option<Refusal>,
-    /// False where the provider said that asking again is of no use.
-    may_wait: bool,
-}
-
-impl Setback {
-    fn new(failed: Failed, word: Option<LastWord>) -> Box<Self> {
-        Box::new(Self {
-            failed,
-            word,
-            refusal: None,
-            may_wait: true,
-        })
-    }
-
-    /// An answer with this head failed before its content.
-    fn at_start(failed: Failed, lane: &Lane, (status, headers): (u16, &HeaderMap)) -> Box<Self> {
-        // The words of another dialect's stream say nothing to this caller.
-        let word = failed.said.clone().filter(|_| !lane.is_translated());
-        let word = word.map(|body| LastWord {
-            status,
-            headers: headers.clone(),
-            body,
-        });
-        Self::new(failed, word)
-    }
-
-    fn untranslatable(refusal: Refusal) -> Box<Self> {
-        Box::new(Self {
-            failed: Failed::silent(Kind::Untranslatable),
-            word: None,
-            refusal: Some(refusal),
-            may_wait: true,
-        })
-    }
 }
 
 type Attempted = Result<Answered, Box<Setback>>;
@@ -424,38 +340,5 @@ impl BodyKind {
         } else {
             Self::Document
         }
-    }
-}
-
-fn refusal(last: Option<(Failure, Arc<str>)>) -> Refusal {
-    let Some((failure, provider)) = last else {
-        return Refusal::new(502, "no_provider", "No provider could be asked.");
-    };
-    match failure.kind {
-        Kind::CredentialRejected => Refusal::new(
-            502,
-            "provider_credential_rejected",
-            format!("Provider '{provider}' does not accept the gateway's credential. The caller's key is fine."),
-        ),
-        Kind::CredentialMissing => Refusal::new(
-            503,
-            "no_credential",
-            format!("The gateway has no credential for provider '{provider}' now."),
-        ),
-        Kind::Timeout | Kind::Stalled => Refusal::new(
-            504,
-            "provider_timeout",
-            format!("Provider '{provider}' did not answer in time."),
-        ),
-        Kind::Connect => Refusal::new(
-            502,
-            "provider_unreachable",
-            format!("Provider '{provider}' cannot be reached."),
-        ),
-        kind => Refusal::new(
-            502,
-            "provider_failed",
-            format!("Provider '{provider}' gave no usable answer ({}).", kind.reason()),
-        ),
     }
 }

@@ -17,6 +17,7 @@ mod record;
 mod relay;
 pub(crate) mod route;
 mod serve;
+mod setback;
 mod settle;
 mod shadow;
 mod shares;

@@ -17,12 +17,13 @@ use serde_json::json;
 
 use super::admit::{Applicant, NotAdmitted, reserve};
 use super::array::{as_array, wants_array};
-use super::ask::{Answered, NoAnswer, Question, ask};
+use super::ask::{Answered, Question, ask};
 use super::hold::Start;
 use super::identity::shortened;
 use super::rate::pass;
 use super::relay::relay;
 use super::route::{route, route_of};
+use super::setback::NoAnswer;
 use super::settle::Call;
 use super::shadow;
 use super::stream::AnswerStream;

@@ -10,9 +10,10 @@ use airside_routing::{Plan, shadow_plan};
 use http_body_util::BodyExt as _;
 
 use super::admit::{Applicant, NotAdmitted, reserve};
-use super::ask::{NoAnswer, Question, ask};
+use super::ask::{Question, ask};
 use super::relay::relay;
 use super::serve::open;
+use super::setback::NoAnswer;
 use super::settle::Call;
 use crate::authenticate::Caller;
 use crate::gateway::{Gateway, Worker};
