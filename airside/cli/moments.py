@@ -19,22 +19,16 @@ def moment(said: str, now: datetime) -> datetime:
     """The moment that is meant at `now`. A day begins at midnight, and a time without a zone is, where this machine is.
 
     Raises:
-        ValueError: It is no moment, or one that no calendar has.
+        ValueError: It is no moment.
+        OverflowError: It is before the first year.
     """
     here = now.astimezone()
     if ago := _AGO.fullmatch(said):
-        return _before(now, timedelta(**{_UNITS[ago[2]]: int(ago[1])}))
+        return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     days_ago = {"today": 0, "yesterday": 1}.get(said)
     if days_ago is not None:
         return datetime.combine(here.date() - timedelta(days=days_ago), time()).astimezone()
     return datetime.fromisoformat(said).astimezone()
-
-
-def _before(now: datetime, span: timedelta) -> datetime:
-    try:
-        return now - span
-    except OverflowError as error:
-        raise ValueError(str(error)) from error
 
 
 def _parsed(said: str) -> str:
