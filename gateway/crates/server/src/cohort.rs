@@ -11,6 +11,8 @@ use std::task::Poll;
 
 /// Fewer are not worth the way through the scheduler.
 const LEAST: u32 = 4;
+/// Whoever carries more bytes goes on at once: while it waited, the others would drive them out of the cache.
+const MOST_CARRIED: u64 = 16 << 10;
 
 /// The connections of one worker, which take turns; used by its own thread only.
 #[derive(Debug, Default)]
@@ -33,9 +35,9 @@ impl Cohort {
 
     /// A stage is over: let the others that are ready finish it too.
     ///
-    /// Whoever is alone, or nearly so, goes on at once.
-    pub(crate) async fn stage(&self) {
-        let mut has_waited = self.others.load(Ordering::Relaxed) < LEAST;
+    /// Whoever is alone, or nearly so, goes on at once, and so does whoever carries much into the next stage.
+    pub(crate) async fn stage(&self, carries: u64) {
+        let mut has_waited = carries > MOST_CARRIED || self.others.load(Ordering::Relaxed) < LEAST;
         poll_fn(|cx| {
             if std::mem::replace(&mut has_waited, true) {
                 return Poll::Ready(());
@@ -60,7 +62,7 @@ mod tests {
     const STAGES: u32 = 3;
 
     /// The stages of so many connections, and whose they are, in the order they are entered.
-    fn order_of(connections: u32) -> Vec<(u32, u32)> {
+    fn order_of(connections: u32, carries: u64) -> Vec<(u32, u32)> {
         let (cohort, order) = (Arc::new(Cohort::default()), Arc::new(Mutex::new(Vec::new())));
         // As if each had been there for a while.
         (0..100).for_each(|last| assert_eq!(cohort.turn(last), last + 1));
@@ -73,7 +75,7 @@ mod tests {
                     let mut call = pin!(async {
                         for stage in 0..STAGES {
                             order.lock().unwrap().push((stage, number));
-                            cohort.stage().await;
+                            cohort.stage(carries).await;
                         }
                     });
                     let mut last = 0;
@@ -95,7 +97,15 @@ mod tests {
         let together: Vec<_> = (0..STAGES)
             .flat_map(|stage| (0..6).map(move |number| (stage, number)))
             .collect();
-        assert_eq!(order_of(6), together);
+        assert_eq!(order_of(6, MOST_CARRIED), together);
+    }
+
+    #[test]
+    fn whoever_carries_much_goes_through_its_stages_at_once() {
+        let one_by_one: Vec<_> = (0..6)
+            .flat_map(|number| (0..STAGES).map(move |stage| (stage, number)))
+            .collect();
+        assert_eq!(order_of(6, MOST_CARRIED + 1), one_by_one);
     }
 
     #[test]
@@ -104,7 +114,7 @@ mod tests {
         let mut last = 0;
         for _ in 0..5 {
             last = cohort.turn(last);
-            let mut stage = pin!(cohort.stage());
+            let mut stage = pin!(cohort.stage(0));
             let polled = stage.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             assert!(polled.is_ready());
         }
@@ -113,6 +123,6 @@ mod tests {
     #[test]
     fn few_wait_once_and_then_no_more() {
         // The first stage is waited for, because nobody knows yet how few they are.
-        assert_eq!(order_of(2), [(0, 0), (0, 1), (1, 0), (2, 0), (1, 1), (2, 1)]);
+        assert_eq!(order_of(2, 0), [(0, 0), (0, 1), (1, 0), (2, 0), (1, 1), (2, 1)]);
     }
 }

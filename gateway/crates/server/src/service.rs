@@ -37,7 +37,7 @@ pub(crate) async fn answer(
     connection: &Arc<Connection>,
 ) -> Response<AnswerStream> {
     let at = Instant::now();
-    worker.cohort.stage().await;
+    worker.cohort.stage(connection.announced().unwrap_or_default()).await;
     if let Err(refusal) = check_head(&head) {
         let id = worker.gateway.identifiers.new_id("call", worker.gateway.clock.now());
         let mut response = refusal.into_response(family_of(head.uri.path(), &head.headers), &id);

@@ -160,11 +160,11 @@ async fn exchange(
         pool: &worker.pool,
         tasks: &worker.tasks,
     };
-    worker.cohort.stage().await;
+    worker.cohort.stage(question.body.len() as u64).await;
     let began = Instant::now();
     let sent = send(way, &destination, message).await;
     let now = call.waited_since(began);
-    worker.cohort.stage().await;
+    worker.cohort.stage(0).await;
     let answer = sent.map_err(|fault| {
         let kind = match fault {
             SendFault::Connect => Kind::Connect,

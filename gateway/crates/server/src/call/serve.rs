@@ -75,7 +75,7 @@ pub(crate) async fn serve(worker: &Arc<Worker>, mut arrived: Arrived) -> Respons
     );
     let is_array = wants_array(&arrived.address, arrived.head.uri.query());
     let prepared = prepare(worker, &mut call, &caller, arrived).await;
-    worker.cohort.stage().await;
+    worker.cohort.stage(0).await;
     let (outcome, refusal) = match prepared {
         Ok(answered) => return respond(call, answered, is_array),
         Err(Stopped::Unanswered(NoAnswer::Theirs(word))) => {
@@ -154,7 +154,7 @@ async fn prepare(
     };
     let plan = route(call, active, &caller.principal, &question, &question.fields.model)?;
     call.record.timings.routed_us = call.elapsed_us();
-    worker.cohort.stage().await;
+    worker.cohort.stage(question.body.len() as u64).await;
     let (plan, bound) = admit(call, caller, plan, &question).await?;
     for skipped in &plan.skipped {
         call.skip(skipped);

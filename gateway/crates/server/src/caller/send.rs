@@ -59,7 +59,7 @@ pub(super) async fn send(
                 call.settle_answered();
             }
             let begun = poll_fn(|cx| Poll::Ready(connection.line().poll_send(cx, &mut outbox))).await;
-            cohort.stage().await;
+            cohort.stage(0).await;
             // What could be written is: a caller has no use for the record of its call, and does not wait for it.
             drop(call);
             let sent = match begun {
