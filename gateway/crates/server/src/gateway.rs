@@ -65,8 +65,6 @@ pub(crate) struct Gateway {
     pub(crate) shadows: AtomicU64,
     /// Calls under way.
     pub(crate) in_flight: AtomicU64,
-    /// Calls whose money is settled and whose record is not in the journal yet: for the microseconds of a write.
-    pub(crate) unwritten: AtomicU64,
     /// Sockets open.
     pub(crate) sockets: AtomicU64,
     /// What they remember, all together.
@@ -134,7 +132,6 @@ impl Gateway {
             notes: Notes::default(),
             shadows: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
-            unwritten: AtomicU64::new(0),
             sockets: AtomicU64::new(0),
             transcript_bytes: Arc::default(),
         }

@@ -1,7 +1,6 @@
 //! Where a request goes: by path and method, before anything else of it is read.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use airside_protocols::{Address, Family, FrontDoor};
@@ -25,10 +24,6 @@ const FLUSH_PATH: &str = "/internal/v1/journal/flush";
 const EXPLAIN_PATH: &str = "/internal/v1/routes/explain";
 const LONGEST_WISH: u64 = 4096;
 const LONGEST_FLUSH: Duration = Duration::from_mins(1);
-/// In which a call whose answer is out has its record, as a rule.
-const LONGEST_WRITE: Duration = Duration::from_millis(1);
-/// Who asks for readiness does not wait longer for it.
-const LONGEST_LAG: Duration = Duration::from_millis(20);
 
 /// Answer one request.
 pub(crate) async fn answer(
@@ -129,11 +124,7 @@ async fn elsewhere(worker: &Worker, head: Box<Parts>, body: RequestBody) -> Resp
     match path {
         "/healthz" | "/readyz" | "/metrics" if !is_read => wrong_method(family, "GET", &id),
         "/healthz" => reply::json(200, json!({"alive": true}).to_string().into_bytes()),
-        "/readyz" => {
-            // Whether the last record could be written is known only when it is.
-            all_written(gateway, LONGEST_LAG).await;
-            health::readiness(gateway)
-        }
+        "/readyz" => health::readiness(gateway),
         "/metrics" => reply::text(200, "text/plain; version=0.0.4", health::metrics(gateway).into_bytes()),
         FLUSH_PATH | EXPLAIN_PATH if head.method != Method::POST => wrong_method(family, "POST", &id),
         FLUSH_PATH => flush(worker, &head, body, &id).await,
@@ -183,19 +174,10 @@ async fn flush(worker: &Worker, head: &Parts, mut body: RequestBody, id: &str) -
     let text = body.read(LONGEST_WISH).await.unwrap_or_default();
     let wish = serde_json::from_slice(&text).unwrap_or(Wish { timeout_ms: 5_000 });
     let patience = Duration::from_millis(wish.timeout_ms).min(LONGEST_FLUSH);
-    all_written(gateway, patience).await;
     let sequence = gateway.spool.state().sequence;
     let acknowledged = gateway.flush.wait_for(sequence, patience).await;
     let answer = json!({"flushed": acknowledged >= sequence, "acknowledged": acknowledged, "sequence": sequence});
     reply::json(200, answer.to_string().into_bytes())
-}
-
-/// Return when every call whose answer is out has its record in the journal.
-async fn all_written(gateway: &Gateway, patience: Duration) {
-    let deadline = Instant::now() + patience;
-    while gateway.unwritten.load(Ordering::Acquire) > 0 && Instant::now() < deadline {
-        tokio::time::sleep(LONGEST_WRITE).await;
-    }
 }
 
 /// Only the control plane asks something of the gateway.

@@ -5,16 +5,12 @@ use std::sync::atomic::Ordering;
 use airside_protocols::ObjectWriter;
 use serde_json::json;
 
-use super::settle::{Call, Progress};
+use super::settle::Call;
 use crate::log::Level;
 
 impl Call {
     /// Put it into the journal, the log, and wherever else calls are kept.
     pub(super) fn write_down(&mut self) {
-        if self.progress != Progress::Settled {
-            return;
-        }
-        self.progress = Progress::Written;
         if let Some(copy) = self.copy.take() {
             let record = &self.record;
             let become_of_them = self
@@ -24,7 +20,6 @@ impl Call {
             self.record.bodies = Some(become_of_them);
         }
         self.write_record();
-        self.gateway.unwritten.fetch_sub(1, Ordering::AcqRel);
         if let Some(trace) = self.trace.take() {
             self.gateway.spans.take(&self.record, trace, self.family.name());
         }

@@ -29,16 +29,13 @@ const CUT_CODE: &str = "provider_cut";
 const CUT_MESSAGE: &str = "The provider broke off in the middle of its answer.";
 
 /// Turn the start of an answer into the body of the caller's response.
-pub(crate) fn relay(start: Start, call: Box<Call>, idle: Duration) -> AnswerStream {
+pub(crate) fn relay(start: Start, mut call: Box<Call>, idle: Duration) -> AnswerStream {
     let (held, body, shape) = match start {
         Start::Whole(bytes) => {
-            let mut call = call;
             call.hands_over(&bytes);
-            return AnswerStream::of_call(bytes, call);
+            return whole(bytes, &mut call);
         }
-        Start::Plain { held, body } if held.is_empty() && body.is_over() => {
-            return AnswerStream::of_call(Bytes::new(), call);
-        }
+        Start::Plain { held, body } if held.is_empty() && body.is_over() => return whole(Bytes::new(), &mut call),
         Start::Plain { held, body } => {
             let copied = held.iter().map(Bytes::len).sum();
             (held.clone(), body, Shape::Plain { copy: held, copied })
@@ -59,7 +56,6 @@ pub(crate) fn relay(start: Start, call: Box<Call>, idle: Duration) -> AnswerStre
             },
         ),
     };
-    let mut call = call;
     for piece in &held {
         call.hands_over(piece);
     }
@@ -76,6 +72,13 @@ pub(crate) fn relay(start: Start, call: Box<Call>, idle: Duration) -> AnswerStre
         let frame = relay.next_frame().await?;
         Some((frame, relay))
     }))
+}
+
+/// An answer that is there as a whole. Its record is written first: who got an answer has one, wherever the gateway is
+/// killed.
+fn whole(bytes: Bytes, call: &mut Call) -> AnswerStream {
+    call.end_answered();
+    AnswerStream::whole(bytes)
 }
 
 enum Shape {

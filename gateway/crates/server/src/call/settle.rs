@@ -70,17 +70,7 @@ pub(crate) struct Call {
     /// The service tier that was asked for, until the answer says another.
     pub(crate) asked_tier: ServiceTier,
     waited: Duration,
-    pub(super) progress: Progress,
-}
-
-/// How far a call is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Progress {
-    UnderWay,
-    /// What was held for it is paid or given back.
-    Settled,
-    /// It has its record.
-    Written,
+    is_over: bool,
 }
 
 impl Call {
@@ -142,7 +132,7 @@ impl Call {
             price: None,
             asked_tier: ServiceTier::Standard,
             waited: Duration::ZERO,
-            progress: Progress::UnderWay,
+            is_over: false,
         })
     }
 
@@ -372,9 +362,8 @@ impl Call {
         }
     }
 
-    /// The whole answer is handed to the caller, or the verdict of a provider. What is left is to write it down, which
-    /// happens at the latest when the call is dropped.
-    pub(crate) fn settle_answered(&mut self) {
+    /// The whole answer is about to be handed to the caller, or the verdict of a provider.
+    pub(crate) fn end_answered(&mut self) {
         let is_success = (200..300).contains(&self.record.status);
         let outcome = if is_success {
             Outcome::Completed
@@ -382,7 +371,7 @@ impl Call {
             Outcome::Failed
         };
         // Its head was made a moment ago.
-        self.settle(outcome, self.looked);
+        self.end_at(outcome, self.looked);
     }
 
     /// Refused before any provider was asked, or failed after all were.
@@ -394,19 +383,21 @@ impl Call {
 
     /// Settle and write down. Does nothing the second time.
     pub(crate) fn end(&mut self, outcome: Outcome) {
-        if self.progress == Progress::UnderWay {
-            self.settle(outcome, Instant::now());
-        }
-        self.write_down();
+        self.end_at(outcome, Instant::now());
     }
 
-    /// Turn what was held for it into what it cost, give its places back, and count it.
-    fn settle(&mut self, outcome: Outcome, now: Instant) {
-        if self.progress != Progress::UnderWay {
+    fn end_at(&mut self, outcome: Outcome, now: Instant) {
+        if std::mem::replace(&mut self.is_over, true) {
             return;
         }
-        self.progress = Progress::Settled;
-        self.gateway.unwritten.fetch_add(1, Ordering::AcqRel);
+        self.settle(outcome, now);
+        self.write_down();
+        // Last: where no call is under way, each has its record.
+        self.leave();
+    }
+
+    /// Turn what was held for it into what it cost, and count it.
+    fn settle(&mut self, outcome: Outcome, now: Instant) {
         self.record.outcome = outcome;
         let now_us = self.us_until(now);
         if let Some(attempt) = self.record.attempts.last_mut()
@@ -424,8 +415,12 @@ impl Call {
         self.record.timings.total_us = now_us;
         self.record.timings.gateway_us = self.gateway_us_of(now_us);
         self.record.timings.spread_over(self.record.usage.output);
+        self.gateway.metrics.count(self.door, &self.record, self.alias);
+    }
+
+    /// Give its places back.
+    fn leave(&self) {
         let metrics = &self.gateway.metrics;
-        metrics.count(self.door, &self.record, self.alias);
         metrics.in_flight.fetch_sub(1, Ordering::Relaxed);
         metrics
             .streams_in_flight

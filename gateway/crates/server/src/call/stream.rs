@@ -8,7 +8,6 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http_body::{Body, Frame, SizeHint};
 
-use super::settle::Call;
 use super::told::Told;
 
 /// The answer cannot be finished: the caller's connection is closed, so that it is not taken for whole.
@@ -35,11 +34,8 @@ pub(crate) struct AnswerStream {
 
 /// Where the bytes of a body come from.
 pub(crate) enum Frames {
-    /// Bytes, and the call that ends when they are taken.
-    Whole {
-        bytes: Option<Bytes>,
-        call: Option<Box<Call>>,
-    },
+    /// Bytes that are there.
+    Whole(Bytes),
     /// What a provider sends, as it sends it.
     Chunks(Chunks),
 }
@@ -60,16 +56,9 @@ impl From<Frames> for AnswerStream {
 }
 
 impl AnswerStream {
-    /// Bytes that belong to no call.
+    /// Bytes that are there.
     pub(crate) fn whole(bytes: Bytes) -> Self {
-        let bytes = Some(bytes);
-        Frames::Whole { bytes, call: None }.into()
-    }
-
-    /// The whole answer of a call, which ends with it.
-    pub(crate) fn of_call(bytes: Bytes, call: Box<Call>) -> Self {
-        let (bytes, call) = (Some(bytes), Some(call));
-        Frames::Whole { bytes, call }.into()
+        Frames::Whole(bytes).into()
     }
 
     /// A relay.
@@ -89,16 +78,9 @@ impl Body for AnswerStream {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         match &mut self.get_mut().frames {
-            Frames::Whole { bytes, call } => {
-                if let Some(mut call) = call.take() {
-                    call.settle_answered();
-                }
-                Poll::Ready(
-                    bytes
-                        .take()
-                        .filter(|bytes| !bytes.is_empty())
-                        .map(|bytes| Ok(Frame::data(bytes))),
-                )
+            Frames::Whole(bytes) => {
+                let bytes = std::mem::take(bytes);
+                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
             Frames::Chunks(chunks) => chunks.as_mut().poll_next(cx),
         }
@@ -106,14 +88,14 @@ impl Body for AnswerStream {
 
     fn is_end_stream(&self) -> bool {
         match &self.frames {
-            Frames::Whole { bytes, .. } => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Frames::Whole(bytes) => bytes.is_empty(),
             Frames::Chunks(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.frames {
-            Frames::Whole { bytes, .. } => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Frames::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Frames::Chunks(_) => SizeHint::default(),
         }
     }

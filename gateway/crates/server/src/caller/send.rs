@@ -14,7 +14,6 @@ use super::connection::Connection;
 use super::line::Line;
 use super::outbox::Outbox;
 use crate::call::{AnswerStream, Chunks, Frames};
-use crate::cohort::Cohort;
 
 /// A provider is asked for no more while so much waits for the caller.
 const MOST_WAITING: usize = 64 << 10;
@@ -37,7 +36,6 @@ pub(super) async fn send(
     connection: &Connection,
     response: Response<AnswerStream>,
     exchange: Exchange,
-    cohort: &Cohort,
     date: &[u8],
 ) -> Sent {
     let (head, AnswerStream { told, frames }) = response.into_parts();
@@ -49,24 +47,12 @@ pub(super) async fn send(
     };
     let after = |goes_on| if goes_on { Sent::GoesOn } else { Sent::Ends };
     match frames {
-        Frames::Whole { bytes, mut call } => {
-            let bytes = bytes.unwrap_or_default();
+        Frames::Whole(bytes) => {
             let (shape, goes_on) = write_head(&mut outbox, &said, exchange, Some(bytes.len() as u64));
             if shape != Shape::Nothing {
                 outbox.push(bytes);
             }
-            if let Some(call) = &mut call {
-                call.settle_answered();
-            }
-            let begun = poll_fn(|cx| Poll::Ready(connection.line().poll_send(cx, &mut outbox))).await;
-            cohort.stage(0).await;
-            // What could be written is: a caller has no use for the record of its call, and does not wait for it.
-            drop(call);
-            let sent = match begun {
-                Poll::Ready(sent) => sent,
-                Poll::Pending => poll_fn(|cx| connection.line().poll_send(cx, &mut outbox)).await,
-            };
-            match sent {
+            match poll_fn(|cx| connection.line().poll_send(cx, &mut outbox)).await {
                 Ok(()) if head.status == StatusCode::SWITCHING_PROTOCOLS => Sent::Switches,
                 Ok(()) => after(goes_on),
                 Err(_) => Sent::Breaks,

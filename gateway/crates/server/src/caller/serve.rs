@@ -70,7 +70,7 @@ async fn requests(worker: &Arc<Worker>, connection: &Arc<Connection>) {
         let is_read = connection.line().is_read();
         exchange.keeps &= is_read && !worker.leaving.is_so();
         let date = worker.dates.now(&*worker.gateway.clock);
-        match send(connection, response, exchange, &worker.cohort, &date).await {
+        match send(connection, response, exchange, &date).await {
             Sent::GoesOn => connection.line().turn(),
             Sent::Ends if is_read => return,
             Sent::Ends => return farewell(connection).await,
@@ -128,7 +128,7 @@ async fn refuse(worker: &Worker, connection: &Connection, bad: BadHead) {
         keeps: false,
     };
     let date = worker.dates.now(&*gateway.clock);
-    send(connection, response, exchange, &worker.cohort, &date).await;
+    send(connection, response, exchange, &date).await;
 }
 
 /// End a connection of which not all was read.
