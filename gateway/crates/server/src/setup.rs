@@ -43,7 +43,9 @@ pub(crate) fn assemble(
     let (desk, join_token) = match &options.source {
         Source::Control { join_token, .. } => (Desk::Control(ControlDesk::default()), Some(join_token.clone())),
         Source::File(_) => (
-            Desk::Own(Arc::new(LocalBooks::open(data).map_err(fault(&place))?)),
+            Desk::Own(Arc::new(
+                LocalBooks::open(data, spool.state().sequence).map_err(fault(&place))?,
+            )),
             None,
         ),
     };

@@ -71,7 +71,9 @@ impl Leftovers {
             .map_err(|fault| fault.to_string())?;
         let books = match self.client {
             Some(_) => None,
-            None => Some(LocalBooks::open(&place.directory).map_err(|error| error.to_string())?),
+            None => {
+                Some(LocalBooks::open(&place.directory, spool.state().sequence).map_err(|error| error.to_string())?)
+            }
         };
         let mut records = 0;
         loop {

@@ -1,9 +1,8 @@
 //! A gateway without a control plane keeps its own books over restarts: a running total of every scope and window, and
 //! the journal as lines of JSON for people to read.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
@@ -12,10 +11,8 @@ use airside_metering::{Charge, Ledger, Window};
 use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 
+use super::readable::ReadableJournal;
 use crate::vault::write_private;
-
-/// At this size the readable journal is set aside, and the one before it forgotten.
-const MOST_READABLE: u64 = 64 << 20;
 
 /// What was charged, up to a record.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -28,15 +25,15 @@ struct Totals {
 #[derive(Debug)]
 pub(crate) struct LocalBooks {
     ledger_file: PathBuf,
-    journal_file: PathBuf,
     totals: Mutex<Totals>,
+    readable: Mutex<ReadableJournal>,
 }
 
 impl LocalBooks {
-    /// Open the books in this directory.
-    pub(crate) fn open(data: &Path) -> io::Result<Self> {
+    /// Open the books in this directory, whose journal's last record is `newest`.
+    pub(crate) fn open(data: &Path, newest: u64) -> io::Result<Self> {
         let ledger_file = data.join("ledger.json");
-        let totals = match fs::read(&ledger_file) {
+        let mut totals: Totals = match fs::read(&ledger_file) {
             Ok(text) => serde_json::from_slice(&text).map_err(|error| {
                 io::Error::other(format!(
                     "{} is damaged ({error}); remove it to start its budgets afresh",
@@ -46,10 +43,15 @@ impl LocalBooks {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Totals::default(),
             Err(error) => return Err(error),
         };
+        // A journal that was removed begins anew, and its records are not those that were counted.
+        if totals.through > newest {
+            totals.through = 0;
+        }
+        let readable = ReadableJournal::open(data.join("journal.jsonl"), newest)?;
         Ok(Self {
             ledger_file,
-            journal_file: data.join("journal.jsonl"),
             totals: Mutex::new(totals),
+            readable: Mutex::new(readable),
         })
     }
 
@@ -68,8 +70,7 @@ impl LocalBooks {
         spent.saturating_add(ledger.carried_after(scope, window.start, totals.through))
     }
 
-    /// Take over the records of a batch, in memory and for people to read. Money is counted once, however often a batch
-    /// comes.
+    /// Take over the records of a batch, in memory and for people to read: each once, however often it comes.
     pub(crate) fn take_over(&self, batch: &mut Batch) -> io::Result<()> {
         let mut totals = self.totals();
         let mut spending = Spending::default();
@@ -78,7 +79,10 @@ impl LocalBooks {
             spending.add(record).ok_or_else(|| damaged(sequence))?;
         }
         let charges = spending.charges().map_err(io::Error::other)?;
-        self.append_lines(batch.lines_after(through))?;
+        self.readable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .append(batch)?;
         for fresh in charges {
             let mut spent = totals.spent.iter_mut();
             let known = spent.find(|known| known.scope == fresh.scope && known.window_start == fresh.window_start);
@@ -95,21 +99,6 @@ impl LocalBooks {
     pub(crate) fn keep(&self) -> io::Result<()> {
         let totals = serde_json::to_vec(&*self.totals()).map_err(io::Error::other)?;
         write_private(&self.ledger_file, &totals)
-    }
-
-    fn append_lines(&self, lines: &[u8]) -> io::Result<()> {
-        if lines.is_empty() {
-            return Ok(());
-        }
-        if fs::metadata(&self.journal_file).is_ok_and(|metadata| metadata.len() > MOST_READABLE) {
-            fs::rename(&self.journal_file, self.journal_file.with_extension("1.jsonl"))?;
-        }
-        let mut file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&self.journal_file)?;
-        file.write_all(lines)
     }
 }
 
@@ -160,10 +149,110 @@ fn damaged(sequence: u64) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use airside_journal::ModelCall;
+    use std::io::Write as _;
+
+    use airside_journal::{ModelCall, Spool, SpoolOptions};
     use serde_json::Value;
 
     use super::*;
+
+    /// What a gateway keeps in its data directory, which is removed behind the test.
+    struct Kept {
+        data: PathBuf,
+    }
+
+    impl Kept {
+        fn new(test: &str) -> Self {
+            let data = std::env::temp_dir().join(format!("airside-books-{test}-{}", std::process::id()));
+            fs::create_dir_all(&data).unwrap();
+            Self { data }
+        }
+
+        /// The books and the journal as a process finds them that starts.
+        fn open(&self) -> (LocalBooks, Spool) {
+            let (spool, _) = Spool::open(&self.data.join("journal"), SpoolOptions::of_size(1 << 20)).unwrap();
+            let books = LocalBooks::open(&self.data, spool.state().sequence).unwrap();
+            (books, spool)
+        }
+
+        /// The numbers of the records for people to read.
+        fn readable(&self) -> Vec<u64> {
+            let text = fs::read_to_string(self.data.join("journal.jsonl")).unwrap();
+            let lines = text
+                .lines()
+                .map(|line| serde_json::from_str::<Value>(line).unwrap()["sequence"].as_u64());
+            lines.map(Option::unwrap).collect()
+        }
+    }
+
+    impl Drop for Kept {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.data).unwrap();
+        }
+    }
+
+    fn charged(nanousd: u64) -> ModelCall {
+        let charge = Charge {
+            scope: "agent:a".into(),
+            window_start: 0,
+            nanousd,
+        };
+        ModelCall {
+            charges: vec![charge],
+            ..ModelCall::accepted("call_1".into(), "now".into(), "p".into(), "openai-chat")
+        }
+    }
+
+    fn take_over_all(books: &LocalBooks, spool: &Spool) {
+        let mut batch = spool.next_batch(100, 1 << 20).unwrap();
+        books.take_over(&mut batch).unwrap();
+    }
+
+    fn spent(books: &LocalBooks) -> Vec<u64> {
+        let totals = books.totals();
+        totals.spent.iter().map(|charge| charge.nanousd).collect()
+    }
+
+    #[test]
+    fn a_process_that_is_killed_before_it_keeps_its_books_leaves_each_record_readable_once() {
+        let kept = Kept::new("killed");
+        let (books, spool) = kept.open();
+        for nanousd in [1, 10, 100] {
+            spool.record(&charged(nanousd)).unwrap();
+        }
+        take_over_all(&books, &spool);
+        drop((books, spool));
+        let mut torn = fs::OpenOptions::new()
+            .append(true)
+            .open(kept.data.join("journal.jsonl"))
+            .unwrap();
+        torn.write_all(br#"{"sequence":4,"call_id":"ca"#).unwrap();
+
+        let (books, spool) = kept.open();
+        spool.record(&charged(1_000)).unwrap();
+        take_over_all(&books, &spool);
+        assert_eq!(kept.readable(), [1, 2, 3, 4]);
+        assert_eq!(spent(&books), [1_111]);
+    }
+
+    #[test]
+    fn a_journal_that_was_removed_begins_anew_and_its_money_is_counted_on() {
+        let kept = Kept::new("removed");
+        let (books, spool) = kept.open();
+        for nanousd in [1, 10] {
+            spool.record(&charged(nanousd)).unwrap();
+        }
+        take_over_all(&books, &spool);
+        books.keep().unwrap();
+        drop((books, spool));
+        fs::remove_dir_all(kept.data.join("journal")).unwrap();
+
+        let (books, spool) = kept.open();
+        spool.record(&charged(100)).unwrap();
+        take_over_all(&books, &spool);
+        assert_eq!(kept.readable(), [1, 2, 1]);
+        assert_eq!(spent(&books), [111]);
+    }
 
     fn record(project: &str, charges: &[(&str, i64, u64)]) -> Vec<u8> {
         let charges = charges.iter().map(|(scope, window_start, nanousd)| Charge {

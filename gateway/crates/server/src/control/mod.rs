@@ -10,6 +10,7 @@ mod desk;
 mod leftover;
 mod local;
 mod rates;
+mod readable;
 mod snapshots;
 
 pub(crate) use bodies::{deliver_bodies, sweep_bodies};
