@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from simulated_talks import AnthropicTalk, ChatTalk, ResponsesTalk, Talk, script
+from simulated_talks import AnthropicTalk, ChatTalk, GeminiTalk, ResponsesTalk, Talk, script
 
 PROMPT = script("- say: One.\n- say: Two.", prose="Fix the failing test of the calculator, please.")
 TITLE_SYSTEM = "You are a title generator. You output ONLY a thread title. Nothing else."
@@ -72,9 +72,35 @@ def test_an_unscripted_prompt_is_answered_by_saying_what_this_is(talk_in_each_di
     assert "`script`" in answer.say
 
 
-def test_a_forced_tool_is_called_whatever_was_asked() -> None:
-    tool = {"name": "answer", "input_schema": SCHEMA}
-    talk = AnthropicTalk(tools=False, tool_choice={"type": "tool", "name": "answer"})
+FUNCTION = {"name": "answer", "parameters": SCHEMA}
+ONLY_THIS = {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["answer"]}}
+
+
+@pytest.mark.parametrize(
+    ("talk_type", "tool", "choice"),
+    [
+        (
+            AnthropicTalk,
+            {"name": "answer", "input_schema": SCHEMA},
+            {"tool_choice": {"type": "tool", "name": "answer"}},
+        ),
+        (
+            ChatTalk,
+            {"type": "function", "function": FUNCTION},
+            {"tool_choice": {"type": "function", "function": {"name": "answer"}}},
+        ),
+        (
+            ResponsesTalk,
+            {"type": "function", **FUNCTION},
+            {"tool_choice": {"type": "function", "name": "answer"}},
+        ),
+        (GeminiTalk, {"functionDeclarations": [FUNCTION]}, {"toolConfig": ONLY_THIS}),
+    ],
+)
+def test_a_forced_tool_is_called_whatever_was_asked(
+    talk_type: type[Talk], tool: dict[str, Any], choice: dict[str, Any]
+) -> None:
+    talk = talk_type(tools=False, **choice)
     talk.fields["tools"] = [tool]
     talk.user("How is it?")
     (call,) = talk.ask().calls

@@ -70,6 +70,7 @@ class BedrockConverse(BedrockWire):
         messages = objects_in(body.get("messages"))
         system = objects_in(body.get("system"))
         tools = [as_object(tool.get("toolSpec")) for tool in objects_in(as_object(body.get("toolConfig")).get("tools"))]
+        choice = as_object(as_object(body.get("toolConfig")).get("toolChoice"))
         return Conversation(
             model=addressed.model,
             entries=gather(entry for message in messages for entry in _entries(message)),
@@ -79,6 +80,7 @@ class BedrockConverse(BedrockWire):
             streams=addressed.streams,
             max_output_tokens=as_count(as_object(body.get("inferenceConfig")).get("maxTokens")),
             answer_schema=_answer_schema(body) or None,
+            forced_tool=as_text(as_object(choice.get("tool")).get("name")),
         )
 
     def count_prompt(self, cache: PromptCache, conversation: Conversation) -> Usage:

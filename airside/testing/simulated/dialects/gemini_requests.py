@@ -21,7 +21,7 @@ from airside.testing.simulated.conversation import (
     gather,
 )
 from airside.testing.simulated.dialects.contract import VendorError
-from airside.testing.simulated.json_reading import as_count, as_object, as_text, objects_in
+from airside.testing.simulated.json_reading import as_count, as_list, as_object, as_text, objects_in
 from airside.testing.simulated.usage import Segment, segment
 
 SIGNED = b"simulated-gemini:"  # how every thought signature of the simulated model begins
@@ -78,7 +78,15 @@ def read_request(model: str, body: JsonObject, *, streams: bool) -> Conversation
         streams=streams,
         max_output_tokens=as_count(named(settings, "maxOutputTokens")),
         answer_schema=schema or None,
+        forced_tool=_forced_tool(body),
     )
+
+
+def _forced_tool(body: JsonObject) -> str:
+    """The only function that may be called, where one must be."""
+    calling = as_object(named(as_object(named(body, "toolConfig")), "functionCallingConfig"))
+    allowed = as_list(named(calling, "allowedFunctionNames"))
+    return as_text(allowed[0]) if named(calling, "mode") == "ANY" and len(allowed) == 1 else ""
 
 
 def shows_thoughts(body: JsonObject) -> bool:

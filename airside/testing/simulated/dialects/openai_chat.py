@@ -67,6 +67,7 @@ class OpenAiChat(OpenAiWire):
         messages = objects_in(body.get("messages"))
         limit = as_count(body.get("max_completion_tokens"))
         response_format = as_object(as_object(body.get("response_format")).get("json_schema"))
+        choice = as_object(body.get("tool_choice"))
         return Conversation(
             model=as_text(body.get("model")),
             entries=gather(entry for message in messages for entry in _entries(message)),
@@ -81,6 +82,7 @@ class OpenAiChat(OpenAiWire):
             parallel_calls=body.get("parallel_tool_calls") is not False,
             max_output_tokens=as_count(body.get("max_tokens")) if limit is None else limit,
             answer_schema=as_object(response_format.get("schema")) or None,
+            forced_tool=as_text((as_object(choice.get("function")) or as_object(choice.get("custom"))).get("name")),
         )
 
     def whole(self, reply: Reply) -> JsonObject:

@@ -89,6 +89,7 @@ class OpenAiResponses(OpenAiWire):
             parallel_calls=body.get("parallel_tool_calls") is not False,
             max_output_tokens=as_count(body.get("max_output_tokens")),
             answer_schema=as_object(as_object(as_object(body.get("text")).get("format")).get("schema")) or None,
+            forced_tool=as_text(as_object(body.get("tool_choice")).get("name")),
         )
 
     def whole(self, reply: Reply) -> JsonObject:
