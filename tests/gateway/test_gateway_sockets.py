@@ -31,8 +31,15 @@ async def models() -> AsyncIterator[SimulatedModels]:
         yield serving
 
 
+FAMILIES = ("openai-responses", "openai-chat", "anthropic", "gemini")
+MODELS = {"gemini": "gemini-3-simulated", "anthropic": "claude-simulated"}
+KINDS = {"gemini": "x_goog_api_key", "anthropic": "x_api_key"}
+
+
 @pytest.fixture
 def gateway(start: Callable[..., GatewayProcess], models: SimulatedModels, tmp_path: Path) -> GatewayProcess:
+    """One model for each family of providers, named like the family."""
+    urls = {"anthropic": models.anthropic_url("sim"), "gemini": models.gemini_url("sim")}
     snapshot = {
         "format": 1,
         "version": 1,
@@ -40,23 +47,30 @@ def gateway(start: Callable[..., GatewayProcess], models: SimulatedModels, tmp_p
         "keys": [{"key_id": "key_1", "sha256": KEY["sha256"], "project": "proj_1"}],
         "providers": [
             {
-                "name": "openai",
-                "protocol": "openai-responses",
-                "base_url": models.openai_url("openai"),
-                "credential": {"kind": "bearer", "secret": "sk-sim"},
+                "name": family,
+                "protocol": family,
+                "base_url": urls.get(family, models.openai_url("sim")),
+                "credential": {"kind": KINDS.get(family, "bearer"), "secret": "sk-sim"},
             }
+            for family in FAMILIES
         ],
-        "models": [{"name": "coder", "route": [{"to": [{"provider": "openai", "model": "sim", "price": price()}]}]}],
+        "models": [
+            {
+                "name": family,
+                "route": [{"to": [{"provider": family, "model": MODELS.get(family, "sim"), "price": price()}]}],
+            }
+            for family in FAMILIES
+        ],
     }
     path = tmp_path / "snapshot.json"
     path.write_text(json.dumps(snapshot))
     return start("--snapshot", str(path))
 
 
-async def create(socket: ClientConnection, text: str, **fields: object) -> list[dict[str, object]]:
+async def create(socket: ClientConnection, family: str, text: str, **fields: object) -> list[dict[str, object]]:
     """Ask for one response; all its events."""
     message = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
-    event = {"type": "response.create", "model": "coder", "store": False, "input": [message], **fields}
+    event = {"type": "response.create", "model": family, "store": False, "input": [message], **fields}
     await socket.send(json.dumps(event))
     events: list[dict[str, object]] = []
     while not events or events[-1]["type"] not in {"response.completed", "response.failed", "error"}:
@@ -68,17 +82,20 @@ def words(events: list[dict[str, object]]) -> str:
     return "".join(str(event["delta"]) for event in events if event["type"] == "response.output_text.delta")
 
 
-async def test_a_conversation_goes_over_one_socket(gateway: GatewayProcess) -> None:
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_a_conversation_goes_over_one_socket(gateway: GatewayProcess, family: str) -> None:
     url = gateway.url.replace("http", "ws", 1) + "/v1/responses"
     async with asyncio.timeout(DEADLINE_S), connect(url, additional_headers=HEADERS) as socket:
-        first = await create(socket, "Say.\n```script\n- say: one\n- say: two\n```\n")
+        first = await create(socket, family, "Say.\n```script\n- say: one\n- say: two\n```\n")
         assert words(first) == "one"
         response = first[-1]["response"]
         assert isinstance(response, dict)
-        second = await create(socket, "And on.", previous_response_id=response["id"])
+        second = await create(socket, family, "And on.", previous_response_id=response["id"])
         assert words(second) == "two"
         await (await socket.ping())
-    assert [record["outcome"] for record in gateway.records(2)] == ["completed", "completed"]
+    records = gateway.records(2)
+    assert [(record["outcome"], record["provider"]) for record in records] == [("completed", family)] * 2
+    assert all(record["usage"]["output"] > 0 for record in records)
 
 
 @pytest.fixture
@@ -92,8 +109,9 @@ def codex_home() -> Iterator[Path]:
 
 @pytest.mark.harness
 @pytest.mark.timeout(120)
+@pytest.mark.parametrize("family", FAMILIES)
 async def test_codex_uses_its_tools_over_a_socket(
-    gateway: GatewayProcess, models: SimulatedModels, codex_home: Path
+    gateway: GatewayProcess, models: SimulatedModels, codex_home: Path, family: str
 ) -> None:
     installations = Installations([CODEX], [CACHE / "harnesses"])
     installations.install("codex")
@@ -101,7 +119,7 @@ async def test_codex_uses_its_tools_over_a_socket(
     workspace.mkdir()
     provider = "model_providers.gateway"
     settings = {
-        "model": "coder",
+        "model": family,
         "model_provider": "gateway",
         f"{provider}.name": "gateway",
         f"{provider}.base_url": f"{gateway.url}/v1",
@@ -141,9 +159,6 @@ async def test_codex_uses_its_tools_over_a_socket(
     metrics = gateway.request("GET", "/metrics").body.decode()
     assert "airside_gateway_sockets_opened_total 0" not in metrics
     # The second call brought only the tool's result; the provider got the whole conversation.
-    asked = [request.json["input"] for request in models.requests()]
-    kinds = [
-        {item.get("type") for item in items if isinstance(item, dict)} for items in asked if isinstance(items, list)
-    ]
-    assert "function_call_output" in kinds[-1]
-    assert "message" in kinds[-1]
+    asked = models.requests()[-1].body.decode()
+    assert "Do as the script says." in asked
+    assert asked.count("echo made > made.txt") == 2, "in the prompt and in the call of the tool"
