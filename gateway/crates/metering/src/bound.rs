@@ -25,21 +25,35 @@ const BYTES_PER_TOKEN: u64 = 3;
 /// The most input tokens a request can be. Its own text is at most `text_tokens`: its bytes, or what is known better.
 #[must_use]
 pub fn input_bound(text_tokens: u64, fields: &RequestFields, target: &Target) -> u64 {
-    let stored = if fields.continues_stored_state {
-        STORED_STATE_TOKENS
-    } else {
-        0
-    };
     let bound = text_tokens
         .saturating_add(PREAMBLE_TOKENS)
-        .saturating_add(fields.images.saturating_mul(TOKENS_PER_IMAGE))
-        .saturating_add(fields.documents.saturating_mul(TOKENS_PER_DOCUMENT))
-        .saturating_add(stored);
+        .saturating_add(unseen_input(fields));
     let read_by_tools = fields.server_tools.saturating_mul(TOKENS_PER_SERVER_TOOL);
     // The window bounds what the model is shown at once; a tool's results are counted anew for each of its turns.
     bound
         .min(target.max_input_tokens.unwrap_or(u64::MAX))
         .saturating_add(read_by_tools)
+}
+
+/// The most input tokens that a request only points to: pictures, documents, a conversation that the provider keeps.
+#[must_use]
+pub fn unseen_input(fields: &RequestFields) -> u64 {
+    let stored = if fields.continues_stored_state {
+        STORED_STATE_TOKENS
+    } else {
+        0
+    };
+    let images = fields.images.saturating_mul(TOKENS_PER_IMAGE);
+    let documents = fields.documents.saturating_mul(TOKENS_PER_DOCUMENT);
+    images.saturating_add(documents).saturating_add(stored)
+}
+
+/// The most output tokens that all choices of an answer can be.
+#[must_use]
+pub fn output_bound(fields: &RequestFields, target: &Target) -> u64 {
+    fields
+        .output_limit
+        .unwrap_or_else(|| target.max_output_tokens.saturating_mul(fields.choices))
 }
 
 /// A guess at the input of a request whose provider never counted it.
@@ -70,9 +84,7 @@ impl CallBound {
     #[must_use]
     pub fn of(text_tokens: u64, fields: &RequestFields, target: &Target, price: &Price) -> Self {
         let input_tokens = input_bound(text_tokens, fields, target);
-        let output = fields
-            .output_limit
-            .unwrap_or_else(|| target.max_output_tokens.saturating_mul(fields.choices));
+        let output = output_bound(fields, target);
         let (dearest_input, dearest_output) = dearest_of(price, input_tokens, fields);
         let input_nanousd = priced(input_tokens, dearest_input);
         let fees = fields

@@ -12,7 +12,7 @@ mod price;
 mod rates;
 mod window;
 
-pub use bound::{CallBound, estimate_input, estimate_output, input_bound};
+pub use bound::{CallBound, estimate_input, estimate_output, input_bound, output_bound, unseen_input};
 pub use known::{Fingerprint, KnownInputs};
 pub use lease::{Lease, LeaseRequest, LeaseRequests, LeaseReturn, Leases};
 pub use ledger::{CarriedCharge, Charge, Hold, Ledger, Part, Refusal, Reserved};

@@ -96,6 +96,15 @@ impl StreamReader {
         }
     }
 
+    /// The payload of the event by which a stream of this family failed, among whole events from its start on.
+    #[must_use]
+    pub fn failing_event(family: Family, block: &[u8]) -> Option<Vec<u8>> {
+        let mut reader = Self::new(family);
+        let mut failing =
+            events(block).filter(|event| reader.meaning(event.name, &event.data, &mut |_| ()) == EventMeaning::Failed);
+        failing.next().map(|event| event.data.into_owned())
+    }
+
     fn meaning(&mut self, name: Option<&[u8]>, data: &[u8], count: &mut impl FnMut(&[u8])) -> EventMeaning {
         match self.family {
             Family::OpenaiChat => self.chat(data, count),
@@ -140,6 +149,11 @@ impl StreamReader {
                 EventMeaning::Failed
             }
             b"error" => EventMeaning::Failed,
+            // Hidden thoughts come whole, and sealed.
+            b"response.output_item.done" => {
+                self.content_bytes += text_bytes(data, &[&ENCRYPTED_CONTENT]);
+                EventMeaning::Content
+            }
             _ if kind.ends_with(b".delta") => {
                 self.content_bytes += text_bytes(data, &[&DELTA]);
                 EventMeaning::Content
@@ -184,6 +198,10 @@ impl StreamReader {
         let called: u64 = FUNCTION_CALL.values(data).filter_map(object_length).sum();
         let said = text_bytes(data, &[&TEXT]) + called;
         self.content_bytes += said;
+        if !self.verdict.began && said == 0 && MALFORMED.is_in(data) {
+            // The model's call could not be read by its own provider: nothing came of it, and another may do better.
+            return EventMeaning::Failed;
+        }
         if has_text(data, &FINISH_REASON_CAMEL) || has_text(data, &BLOCK_REASON) {
             self.verdict.may_end = true;
             return EventMeaning::Content;
@@ -229,6 +247,7 @@ sought! {
     FUNCTION_CALL = "functionCall", FINISH_REASON_CAMEL = "finishReason", BLOCK_REASON = "blockReason",
     EXECUTABLE_CODE = "executableCode", INLINE_DATA = "inlineData", USAGE_METADATA = "usageMetadata",
     FINISH_REASON = "finish_reason", NAME = "name", SEQUENCE_NUMBER = "sequence_number", ERROR = "error", USAGE = "usage",
+    ENCRYPTED_CONTENT = "encrypted_content", MALFORMED = "MALFORMED_FUNCTION_CALL",
 }
 
 impl Sought {
@@ -397,5 +416,31 @@ mod tests {
     fn gemini_fails_inside_its_stream() {
         let failed = "data: {\"error\":{\"code\":503,\"status\":\"UNAVAILABLE\"}}\n\n";
         assert!(read(Family::Gemini, failed).0.failed);
+    }
+
+    #[test]
+    fn a_gemini_call_that_its_provider_cannot_read_is_a_failure_where_nothing_was_said() {
+        let malformed = gemini("", ",\"finishReason\":\"MALFORMED_FUNCTION_CALL\"");
+        assert!(read(Family::Gemini, &malformed).0.failed);
+        let (verdict, ..) = read(Family::Gemini, &(gemini("{\"text\":\"abc\"}", "") + &malformed));
+        assert!(verdict.may_end && !verdict.failed);
+    }
+
+    #[test]
+    fn the_event_of_a_failure_is_found_among_those_before_it() {
+        let started = "event: response.created\ndata: {\"type\":\"response.created\"}\n\n";
+        let failed = "event: response.failed\ndata: {\"response\":{\"error\":{}}}\n\n";
+        let find = |stream: &str| StreamReader::failing_event(Family::OpenaiResponses, stream.as_bytes());
+        assert_eq!(
+            find(&format!("{started}{failed}{started}")).as_deref(),
+            Some(&b"{\"response\":{\"error\":{}}}"[..])
+        );
+        assert_eq!(find(started), None);
+    }
+
+    #[test]
+    fn sealed_thoughts_count_as_said() {
+        let item = "event: response.output_item.done\ndata: {\"item\":{\"type\":\"reasoning\",\"encrypted_content\":\"abcdef\"}}\n\n";
+        assert_eq!(read(Family::OpenaiResponses, item).2.content_bytes(), 6);
     }
 }

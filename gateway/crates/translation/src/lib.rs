@@ -10,7 +10,7 @@ mod opaque;
 mod plan;
 mod request;
 
-pub use answer::{AnswerTranslator, NotAnAnswer, translate_answer, translate_error};
+pub use answer::{AnswerTranslator, NotAnAnswer, failure_as_error, translate_answer, translate_error};
 pub use loss::Loss;
 pub use opaque::{Opaque, seal, tag_call_id, unseal, untag_call_id};
 pub use plan::{AnswerPlan, ClientTool, ToolKind, ToolNames};

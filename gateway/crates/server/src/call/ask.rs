@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use airside_journal::AttemptOutcome;
 use airside_protocols::{FrontDoor, RequestFields};
 use airside_providers::{
-    Asked, Failure, Kind, Origin, Shown, StatusMeaning, answer_headers, is_too_long, meaning_of_status, retry_after,
+    Asked, Kind, Shown, StatusMeaning, answer_headers, is_too_long, meaning_of_status, retry_after,
 };
 use airside_routing::{Candidate, Course, NextStep, Plan, Skip, Skipped, jittered};
 use airside_snapshot::Target;
@@ -15,7 +15,9 @@ use futures_util::FutureExt as _;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 
+use super::bill::Unseen;
 use super::hold::{Failed, Patience, Start, hold_document, hold_events, note_failure, read_short};
+use super::inside::Inside;
 use super::lane::Lane;
 use super::outgoing::Outgoing;
 use super::setback::{LastWord, LastWords, NoAnswer, Setback};
@@ -63,6 +65,24 @@ pub(crate) struct Answered {
     pub(crate) headers: HeaderMap,
     pub(crate) start: Start,
     pub(crate) idle: Duration,
+}
+
+impl Answered {
+    /// From here on the answer is this one.
+    pub(super) fn committed(
+        call: &mut Call,
+        (status, headers): (u16, HeaderMap),
+        start: Start,
+        idle: Duration,
+    ) -> Self {
+        call.commit(status);
+        Self {
+            status,
+            headers,
+            start,
+            idle,
+        }
+    }
 }
 
 /// Ask until there is an answer.
@@ -118,7 +138,7 @@ pub(crate) async fn ask(
     Err(last.into_answer())
 }
 
-type Attempted = Result<Answered, Box<Setback>>;
+pub(super) type Attempted = Result<Answered, Box<Setback>>;
 
 async fn attempt(
     worker: &Worker,
@@ -129,6 +149,7 @@ async fn attempt(
     question: &Question,
 ) -> Attempted {
     call.begin_attempt(candidate, &provider.name);
+    call.unseen = Unseen::of(question, candidate);
     let lane = Lane::to(call, active, candidate, question).map_err(Setback::untranslatable)?;
     let answer = exchange(worker, call, candidate, provider, question, &lane).await?;
     judge(worker, call, active, provider, &lane, answer).await
@@ -223,17 +244,10 @@ async fn judge(
             call.end_attempt(AttemptOutcome::Refused, None, None);
             // Boxed, so that an answer carries no room for what is rarer.
             let (status, start) = Box::pin(verdict(call, lane, answer, said)).await;
-            call.commit(status);
-            Ok(Answered {
-                status,
-                headers,
-                start,
-                idle: patience.idle,
-            })
+            Ok(Answered::committed(call, (status, headers), start, patience.idle))
         }
         StatusMeaning::Failed(failure) => {
-            let is_theirs_to_say = !matches!(failure.kind, Kind::CredentialRejected | Kind::Redirected);
-            let body = if is_theirs_to_say {
+            let body = if is_theirs_to_say(failure.kind) {
                 read_short(&mut answer.body, MOST_KEPT, LONGEST_KEPT).await
             } else {
                 None
@@ -252,16 +266,25 @@ async fn judge(
                 BodyKind::Events => hold_events(answer.body, call, lane, patience).await,
                 BodyKind::Document => hold_document(answer.body, call, lane, patience).await,
             };
-            let start = start.map_err(|failed| Setback::at_start(failed, lane, (status, &headers)))?;
-            call.commit(status);
-            Ok(Answered {
-                status,
-                headers,
-                start,
-                idle: patience.idle,
-            })
+            match start {
+                Ok(start) => Ok(Answered::committed(call, (status, headers), start, patience.idle)),
+                Err(Failed { said: Some(said), .. }) => {
+                    let inside = Inside {
+                        said,
+                        is_stream: kind == BodyKind::Events,
+                        headers,
+                    };
+                    inside.judge(call, lane, patience.idle)
+                }
+                Err(failed) => Err(Setback::new(failed, None)),
+            }
         }
     }
+}
+
+/// False where a provider's words would tell the caller of the gateway's own affairs.
+pub(super) const fn is_theirs_to_say(kind: Kind) -> bool {
+    !matches!(kind, Kind::CredentialRejected | Kind::Redirected)
 }
 
 /// The words of a refusal, read where a wider target is left that may not share it. `None`: they were not looked at.
@@ -282,17 +305,13 @@ async fn words_of_refusal(
     if !is_too_long(call.family, answer.status, &body) {
         return Ok(Some(body));
     }
-    let failure = Failure {
-        origin: Origin::Caller,
-        ..Failure::at_provider(Kind::TooLong)
-    };
     let (status, body) = lane.error(answer.status, body, &call.record.call_id);
     let word = LastWord {
         status,
         headers: headers.clone(),
         body,
     };
-    Err(Setback::new(Failed { failure, said: None }, Some(word)))
+    Err(Setback::too_long(word))
 }
 
 /// A provider's verdict on the request: passed on as it is, or said in the caller's dialect.

@@ -5,12 +5,48 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use airside_journal::{AttemptOutcome, Outcome, UsageSource};
-use airside_metering::{cost_of, estimate_input, estimate_output};
-use airside_protocols::{Consumption, ServiceTier, TokenUsage};
+use airside_metering::{cost_of, estimate_input, estimate_output, input_bound, output_bound, unseen_input};
+use airside_protocols::{Consumption, Family, FrontDoor, ServiceTier, TokenUsage, Wishes};
+use airside_routing::Candidate;
 use airside_snapshot::Price;
 use serde_json::json;
 
+use super::ask::Question;
 use super::settle::Call;
+
+/// Tokens that the bytes of a call do not show to whoever has to guess them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Unseen {
+    /// What the request only points to.
+    input: u64,
+    /// What a whole answer may have been, if the model thought in secret and nobody counts it.
+    output: u64,
+}
+
+impl Unseen {
+    /// The most it can be at this candidate.
+    pub(super) fn of(question: &Question, candidate: &Candidate<'_>) -> Self {
+        let (fields, target) = (&question.fields, candidate.target);
+        let input = unseen_input(fields);
+        let is_uncounted = question.door == FrontDoor::Chat
+            && candidate.family == Family::OpenaiChat
+            && fields.stream
+            && !fields.includes_usage;
+        let thinks = || Wishes::of(&question.body, &fields.wished, Family::OpenaiChat).thinking;
+        Self {
+            input: if input == 0 {
+                0
+            } else {
+                input.min(input_bound(0, fields, target))
+            },
+            output: if is_uncounted && thinks() {
+                output_bound(fields, target)
+            } else {
+                0
+            },
+        }
+    }
+}
 
 impl Call {
     /// What the answer costs by what was counted so far; `None` where no provider has the call or nothing is billed.
@@ -115,11 +151,12 @@ impl Call {
                 UsageSource::Estimated,
             ),
             None => {
-                let input_uncached = estimate_input(self.record.bytes_in);
+                let input_uncached = estimate_input(self.record.bytes_in).max(self.unseen.input);
+                let unseen_output = if self.is_answer_whole { self.unseen.output } else { 0 };
                 (
                     TokenUsage {
                         input_uncached,
-                        output: seen_output,
+                        output: seen_output.max(unseen_output),
                         ..TokenUsage::default()
                     },
                     UsageSource::Estimated,

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use airside_journal::AttemptOutcome;
-use airside_protocols::{EventSplitter, StreamReader};
+use airside_protocols::{DocumentMeaning, EventSplitter, FrontDoor, StreamReader, meaning_of_document};
 use airside_providers::{Failure, Kind};
 use airside_snapshot::Limits;
 use airside_translation::AnswerTranslator;
@@ -24,7 +24,7 @@ pub(crate) const MOST_COPIED: usize = 32 << 20;
 #[derive(Debug)]
 pub(crate) struct Failed {
     pub(crate) failure: Failure,
-    /// The body it sent, for a caller who gets no other answer.
+    /// What it sent where it said itself, inside a success, that it failed.
     pub(crate) said: Option<Bytes>,
 }
 
@@ -33,6 +33,13 @@ impl Failed {
         Self {
             failure: Failure::at_provider(kind),
             said: None,
+        }
+    }
+
+    fn in_its_words(said: Bytes) -> Self {
+        Self {
+            said: Some(said),
+            ..Self::silent(Kind::FailedInStream)
         }
     }
 }
@@ -116,11 +123,7 @@ pub(crate) async fn hold_events(
                 }
                 let verdict = reader.verdict();
                 if verdict.failed && !verdict.began {
-                    let said = joined(&held);
-                    return Err(Failed {
-                        failure: Failure::at_provider(Kind::FailedInStream),
-                        said: Some(said),
-                    });
+                    return Err(Failed::in_its_words(joined(&held)));
                 }
                 if verdict.began || seen > patience.bytes {
                     break;
@@ -190,7 +193,7 @@ pub(crate) async fn hold_document(
         }
     }
     let whole = joined(&held);
-    check_document(&whole)?;
+    check_document(call, lane, &whole)?;
     let said = lane.answer(whole.clone(), call);
     let said = said.ok_or(Failed::silent(Kind::Garbage))?;
     call.content_passed(whole.len() as u64);
@@ -200,15 +203,20 @@ pub(crate) async fn hold_document(
     Ok(Start::Whole(said))
 }
 
-fn check_document(whole: &[u8]) -> Result<(), Failed> {
-    let text = whole.trim_ascii();
-    if text.is_empty() {
-        return Err(Failed::silent(Kind::Empty));
-    }
-    if text.starts_with(b"{") && text.ends_with(b"}") {
-        Ok(())
+fn check_document(call: &Call, lane: &Lane, whole: &Bytes) -> Result<(), Failed> {
+    let door = if lane.is_translated() {
+        FrontDoor::of(call.family)
     } else {
-        Err(Failed::silent(Kind::Garbage))
+        call.door
+    };
+    match meaning_of_document(door, whole) {
+        DocumentMeaning::Failed => Err(Failed::in_its_words(whole.clone())),
+        DocumentMeaning::Empty => Err(Failed::silent(Kind::Empty)),
+        DocumentMeaning::Garbage => Err(Failed::silent(Kind::Garbage)),
+        // Whoever asked for a stream reads events. What is passed on as it came is the provider's own affair, and a
+        // socket makes events of it.
+        DocumentMeaning::Answer if call.record.stream && lane.is_translated() => Err(Failed::silent(Kind::Garbage)),
+        DocumentMeaning::Answer => Ok(()),
     }
 }
 

@@ -10,6 +10,7 @@ mod finish;
 mod foreign;
 mod hold;
 mod identity;
+mod inside;
 mod lane;
 mod outgoing;
 mod rate;

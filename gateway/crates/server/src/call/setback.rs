@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use airside_providers::{Failure, Kind};
+use airside_providers::{Failure, Kind, Origin};
 use bytes::Bytes;
 use http::HeaderMap;
 
 use super::hold::Failed;
-use super::lane::Lane;
 use crate::reply::Refusal;
 
 /// What a provider said when it failed, for a caller who gets nothing better.
@@ -72,16 +71,13 @@ impl Setback {
         })
     }
 
-    /// An answer with this head failed before its content.
-    pub(super) fn at_start(failed: Failed, lane: &Lane, (status, headers): (u16, &HeaderMap)) -> Box<Self> {
-        // The words of another dialect's stream say nothing to this caller.
-        let word = failed.said.clone().filter(|_| !lane.is_translated());
-        let word = word.map(|body| LastWord {
-            status,
-            headers: headers.clone(),
-            body,
-        });
-        Self::new(failed, word)
+    /// The input is too long for this target, and another may take more.
+    pub(super) fn too_long(word: LastWord) -> Box<Self> {
+        let failure = Failure {
+            origin: Origin::Caller,
+            ..Failure::at_provider(Kind::TooLong)
+        };
+        Self::new(Failed { failure, said: None }, Some(word))
     }
 
     pub(super) fn untranslatable(refusal: Refusal) -> Box<Self> {

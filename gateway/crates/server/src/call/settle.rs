@@ -18,6 +18,7 @@ use airside_translation::Loss;
 use http::header::HeaderMap;
 
 use super::admit::Admitted;
+use super::bill::Unseen;
 use super::identity::Claims;
 use super::thread::Thread;
 use crate::gateway::Gateway;
@@ -67,6 +68,8 @@ pub(crate) struct Call {
     pub(super) ticket: Option<Ticket>,
     /// Of the target that has the request; `None` while none has it.
     pub(super) price: Option<Arc<Price>>,
+    /// What a guess at its tokens has to allow for.
+    pub(super) unseen: Unseen,
     /// The service tier that was asked for, until the answer says another.
     pub(crate) asked_tier: ServiceTier,
     waited: Duration,
@@ -130,6 +133,7 @@ impl Call {
             hold: Hold::default(),
             ticket: None,
             price: None,
+            unseen: Unseen::default(),
             asked_tier: ServiceTier::Standard,
             waited: Duration::ZERO,
             is_over: false,
@@ -365,7 +369,9 @@ impl Call {
     /// The whole answer is about to be handed to the caller, or the verdict of a provider.
     pub(crate) fn end_answered(&mut self) {
         let is_success = (200..300).contains(&self.record.status);
-        let outcome = if is_success {
+        let last = self.record.attempts.last();
+        let is_refused = last.is_some_and(|attempt| attempt.outcome == AttemptOutcome::Refused);
+        let outcome = if is_success && !is_refused {
             Outcome::Completed
         } else {
             Outcome::Failed

@@ -13,6 +13,7 @@ mod doors;
 mod fallback;
 mod frames;
 mod gemini;
+mod inside;
 mod money;
 mod place;
 mod provider;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::place::{Place, snapshot};
-use crate::provider::{Act, Gate, MESSAGE, Provider, json};
+use crate::provider::{Act, Gate, MESSAGE, Provider, json, stream};
 
 const REQUEST: &str = r#"{"model":"m","max_tokens":100,"messages":[]}"#;
 /// What `MESSAGE` costs: 10 fresh, 4 cached, 3 out.
@@ -441,4 +441,38 @@ fn a_provider_that_is_called_too_fast_is_passed_over() {
         crate::place::attempts(&place.journal(2)[1]),
         ["a skipped rate_limit", "b answered -"]
     );
+}
+
+#[test]
+fn thought_that_nobody_counts_is_charged_as_the_most_it_can_be() {
+    let said = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"42\"}}]}\n\n\
+                data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    let provider = Provider::always(stream(said));
+    let place = Place::new(&snapshot("openai-chat", &[&provider]));
+    let asked = |more: &str| {
+        let request = format!(r#"{{"model":"m","stream":true,"max_completion_tokens":600,"messages":[]{more}}}"#);
+        assert_eq!(place.post("/v1/chat/completions", &request).status, 200);
+    };
+    asked("");
+    asked(r#","reasoning_effort":"none""#);
+    asked(r#","reasoning_effort":"high""#);
+    let outputs: Vec<Value> = place
+        .journal(3)
+        .iter()
+        .map(|record| record["usage"]["output"].clone())
+        .collect();
+    assert_eq!(outputs, [json!(1), json!(1), json!(600)]);
+}
+
+#[test]
+fn a_picture_that_nobody_counts_is_charged_as_the_most_it_can_be() {
+    let said = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"42\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    let provider = Provider::always(stream(said));
+    let place = Place::new(&snapshot("openai-chat", &[&provider]));
+    let picture = r#"{"type":"image_url","image_url":{"url":"https://example.test/a.png"}}"#;
+    let request =
+        format!(r#"{{"model":"m","stream":true,"messages":[{{"role":"user","content":[{picture},{picture}]}}]}}"#);
+    assert_eq!(place.post("/v1/chat/completions", &request).status, 200);
+    let record = &place.journal(1)[0];
+    assert_eq!(record["usage"]["input_uncached"], 2 * 6_000);
 }

@@ -15,7 +15,7 @@ mod teller;
 mod translator;
 mod write;
 
-pub use self::error::translate_error;
+pub use self::error::{failure_as_error, translate_error};
 pub use self::translator::AnswerTranslator;
 
 use self::read::Reader;
