@@ -237,7 +237,8 @@ def test_the_disk_is_full(joined: Start, control: ControlPlane, provider: Provid
     gateway.wait_for_snapshot(1)
     assert gateway.message(control.key).status == 503
     resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    until(lambda: gateway.message(control.key).status == 200, "recovery")
+    until(lambda: gateway.readiness()["ready"], "readiness without a call")
+    assert gateway.message(control.key).status == 200
     say("disk full", "no room for the journal, then room", "calls are refused meanwhile, and served without a restart")
 
 

@@ -23,5 +23,6 @@ pub use bodies::{BodyStore, CallBodies, Room};
 pub use detail::{Attempt, CallerIdentity, ServerToolUse, Timings, Translation, word};
 pub use outcome::{AttemptOutcome, Outcome, UsageSource};
 pub use record::{JournalReceipt, ModelCall};
+pub use recovery::is_begun;
 pub use redact::{BadPattern, REDACTED, Redactor, check_pattern};
 pub use spool::{Recovered, Spool, SpoolFault, SpoolOptions, SpoolState, Ticket};

@@ -35,6 +35,18 @@ pub(crate) fn segments_in(directory: &Path) -> io::Result<(Vec<Segment>, u64)> {
     Ok((found, next))
 }
 
+/// True if there is a journal in this directory, which may be empty; one that is not there has not begun.
+///
+/// # Errors
+/// When the directory is there and cannot be read.
+pub fn is_begun(directory: &Path) -> io::Result<bool> {
+    match segment_files(directory) {
+        Ok(files) => Ok(!files.is_empty()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 fn segment_files(directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory)? {

@@ -14,9 +14,9 @@ use crate::reply::Refusal;
 
 /// A caller that sends nothing for this long is given up.
 const IDLE: Duration = Duration::from_mins(1);
-/// A refused body is still read up to here, so that the refusal is not lost in a reset.
-const MOST_DISCARDED: usize = 128 << 20;
-const LONGEST_DISCARD: Duration = Duration::from_secs(10);
+/// A refused body that is here so soon is read, which keeps the connection. Of any other the rest is read behind the
+/// answer.
+const LONGEST_DISCARD: Duration = Duration::from_millis(50);
 /// A longer name of a host is left to the parser.
 const LONGEST_PLAIN_HOST: usize = 255;
 
@@ -58,7 +58,7 @@ impl RequestBody {
         }
     }
 
-    /// Read and forget what is left of a refused body, for a while.
+    /// Read and forget what is left of a refused body, if it is about to be there.
     pub(crate) async fn discard(&mut self) {
         if let Self::Coming(connection) = self {
             discard(connection).await;
@@ -161,15 +161,10 @@ fn too_large(limit: usize) -> Refusal {
 }
 
 async fn discard(connection: &Connection) {
-    let mut left = MOST_DISCARDED;
-    let reading = async {
-        while let Ok(Some(bytes)) = connection.next_of_body(LONGEST_DISCARD).await {
-            left = left.saturating_sub(bytes.len());
-            if left == 0 {
-                break;
-            }
-        }
-    };
+    if connection.asks_first() {
+        return;
+    }
+    let reading = async { while let Ok(Some(_)) = connection.next_of_body(LONGEST_DISCARD).await {} };
     // Whatever stops it, the connection is closed after the answer.
     let _ = tokio::time::timeout(LONGEST_DISCARD, reading).await;
 }

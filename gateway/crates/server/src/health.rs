@@ -26,11 +26,15 @@ pub(crate) fn readiness(gateway: &Gateway) -> Response<AnswerStream> {
     if version.is_none() {
         reasons.push("no snapshot yet".to_owned());
     }
-    if gateway.notes.journal_failed.load(Ordering::Relaxed) {
-        reasons.push("the last journal record could not be written".to_owned());
-    }
-    if let Err(fault) = gateway.spool.prepare() {
-        reasons.push(fault.to_string());
+    match gateway.spool.prepare() {
+        // There is room again, whatever became of the last record.
+        Ok(()) => gateway.notes.journal_failed.store(false, Ordering::Relaxed),
+        Err(fault) => {
+            if gateway.notes.journal_failed.load(Ordering::Relaxed) {
+                reasons.push("the last journal record could not be written".to_owned());
+            }
+            reasons.push(fault.to_string());
+        }
     }
     if gateway.is_draining() {
         reasons.push("stopping".to_owned());

@@ -9,6 +9,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use airside_journal::is_begun;
+
 use crate::clock::Clock;
 use crate::identifiers::Identifiers;
 use crate::vault::write_private;
@@ -85,19 +87,21 @@ impl Place {
         Ok(Self { directory, _lock: lock })
     }
 
-    /// The id of whoever keeps its journal here, made when the place is first used.
+    /// The id of whoever keeps its journal here. A journal that begins anew has a new one: under the old id its records
+    /// would be taken for those that had the same numbers before.
     pub(crate) fn identity(&self, clock: &dyn Clock) -> io::Result<String> {
         let path = self.directory.join(IDENTITY);
-        match fs::read_to_string(&path) {
-            Ok(id) if !id.trim().is_empty() => Ok(id.trim().to_owned()),
-            Ok(_) => Err(io::Error::other("gateway.id is empty")),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let id = Identifiers::default().new_id("gw", clock.now());
-                write_private(&path, id.as_bytes())?;
-                Ok(id)
+        if is_begun(&self.directory.join(JOURNAL))? {
+            match fs::read_to_string(&path) {
+                Ok(id) if !id.trim().is_empty() => return Ok(id.trim().to_owned()),
+                Ok(_) => return Err(io::Error::other("gateway.id is empty")),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Err(_) => {}
             }
-            Err(error) => Err(error),
         }
+        let id = Identifiers::default().new_id("gw", clock.now());
+        write_private(&path, id.as_bytes())?;
+        Ok(id)
     }
 }
 
@@ -110,6 +114,8 @@ fn directory_of(data: &Path, number: usize) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use airside_journal::{Spool, SpoolOptions};
+
     use super::*;
     use crate::clock::SystemClock;
 
@@ -124,15 +130,30 @@ mod tests {
         let first = Place::take(&data).unwrap();
         let second = Place::take(&data).unwrap();
         assert_eq!(first.directory, data);
-        assert_ne!(
-            first.identity(&SystemClock).unwrap(),
-            second.identity(&SystemClock).unwrap()
-        );
         fs::create_dir(first.directory.join(JOURNAL)).unwrap();
         assert!(second.abandoned(&data).is_empty());
         drop(first);
         let found = second.abandoned(&data);
         assert_eq!(found[0].directory, data);
+        fs::remove_dir_all(&data).unwrap();
+    }
+
+    #[test]
+    fn an_id_is_as_old_as_its_journal() {
+        let data = std::env::temp_dir().join(format!("airside-identity-{}", std::process::id()));
+        let (first, second) = (Place::take(&data).unwrap(), Place::take(&data).unwrap());
+        let identity = |place: &Place| place.identity(&SystemClock).unwrap();
+        let journal = first.directory.join(JOURNAL);
+        let began = identity(&first);
+        let open = || Spool::open(&journal, SpoolOptions::of_size(1 << 20)).unwrap().0;
+        open().prepare().unwrap();
+        assert_eq!(identity(&first), began);
+        assert_ne!(identity(&first), identity(&second));
+        fs::remove_dir_all(&journal).unwrap();
+        let anew = identity(&first);
+        assert_ne!(anew, began);
+        open().prepare().unwrap();
+        assert_eq!(identity(&first), anew);
         fs::remove_dir_all(&data).unwrap();
     }
 }

@@ -24,7 +24,7 @@ use super::setback::{LastWord, LastWords, NoAnswer, Setback};
 use super::settle::Call;
 use crate::active::{Active, ActiveProvider};
 use crate::gateway::Worker;
-use crate::upstream::{Answer, Destination, SendFault, Way, send};
+use crate::upstream::{Answer, AnswerBody, Destination, SendFault, Way, send};
 
 /// The most that is kept of an error nobody may ever see, and how long it may take.
 const MOST_KEPT: usize = 256 << 10;
@@ -248,7 +248,7 @@ async fn judge(
         }
         StatusMeaning::Failed(failure) => {
             let body = if is_theirs_to_say(failure.kind) {
-                read_short(&mut answer.body, MOST_KEPT, LONGEST_KEPT).await
+                words_of(call, &mut answer.body).await
             } else {
                 None
             };
@@ -287,11 +287,19 @@ pub(super) const fn is_theirs_to_say(kind: Kind) -> bool {
     !matches!(kind, Kind::CredentialRejected | Kind::Redirected)
 }
 
+/// A provider's words that are not passed on as they come. It is waited for them.
+async fn words_of(call: &mut Call, body: &mut AnswerBody) -> Option<Bytes> {
+    let began = Instant::now();
+    let words = read_short(body, MOST_KEPT, LONGEST_KEPT).await;
+    call.waited_since(began);
+    words
+}
+
 /// The words of a refusal, read where a wider target is left that may not share it. `None`: they were not looked at.
 ///
 /// `Err` if the input is too long for this target, or the words cannot be read.
 async fn words_of_refusal(
-    call: &Call,
+    call: &mut Call,
     lane: &Lane,
     answer: &mut Answer,
     headers: &HeaderMap,
@@ -299,7 +307,7 @@ async fn words_of_refusal(
     if !call.thread.has_wider || !matches!(answer.status, 400 | 413) {
         return Ok(None);
     }
-    let Some(body) = read_short(&mut answer.body, MOST_KEPT, LONGEST_KEPT).await else {
+    let Some(body) = words_of(call, &mut answer.body).await else {
         return Err(Setback::new(Failed::silent(Kind::Garbage), None));
     };
     if !is_too_long(call.family, answer.status, &body) {
@@ -315,7 +323,7 @@ async fn words_of_refusal(
 }
 
 /// A provider's verdict on the request: passed on as it is, or said in the caller's dialect.
-async fn verdict(call: &Call, lane: &Lane, mut answer: Answer, said: Option<Bytes>) -> (u16, Start) {
+async fn verdict(call: &mut Call, lane: &Lane, mut answer: Answer, said: Option<Bytes>) -> (u16, Start) {
     let status = answer.status;
     match (said, lane.is_translated()) {
         (Some(body), false) => (status, Start::Whole(body)),
@@ -329,7 +337,7 @@ async fn verdict(call: &Call, lane: &Lane, mut answer: Answer, said: Option<Byte
         (said, true) => {
             let body = match said {
                 Some(body) => Some(body),
-                None => read_short(&mut answer.body, MOST_KEPT, LONGEST_KEPT).await,
+                None => words_of(call, &mut answer.body).await,
             };
             let (status, body) = lane.error(status, body.unwrap_or_default(), &call.record.call_id);
             (status, Start::Whole(body))

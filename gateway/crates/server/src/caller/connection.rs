@@ -111,6 +111,11 @@ impl Connection {
         self.within(silence, Line::poll_body).await
     }
 
+    /// True while the caller waits to be told that its body is wanted.
+    pub(crate) fn asks_first(&self) -> bool {
+        self.line().asks_first()
+    }
+
     /// How long the body was waited for since its head was read.
     pub(crate) fn waited(&self) -> Duration {
         self.line().waited

@@ -99,6 +99,11 @@ impl Line {
         }
     }
 
+    /// True while the caller waits to be told that its body is wanted.
+    pub(super) fn asks_first(&self) -> bool {
+        self.go_ahead.len() == CONTINUE.len()
+    }
+
     /// True when nothing of the request is still to come.
     pub(super) fn is_read(&mut self) -> bool {
         if !self.framing.is_over() && !self.unread.is_empty() {
@@ -161,7 +166,7 @@ impl Line {
     /// Write what is to be sent.
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>, outbox: &mut Outbox) -> Poll<io::Result<()>> {
         // What was said in part is said to its end; what was not said at all needs no saying any more.
-        if self.go_ahead.len() < CONTINUE.len() {
+        if !self.asks_first() {
             ready!(self.poll_go_ahead(cx)).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
         }
         outbox.poll_send(&mut self.wire, cx)

@@ -24,8 +24,10 @@ use crate::service::{answer, family_of_line};
 const LONGEST_HEAD: Duration = Duration::from_secs(90);
 /// What a caller still sends when it has its last answer is taken for so long and so far, so that the answer is not lost
 /// in a reset.
-const LONGEST_FAREWELL: Duration = Duration::from_secs(2);
-const MOST_FORGOTTEN: usize = 4 << 20;
+const LONGEST_FAREWELL: Duration = Duration::from_secs(10);
+const MOST_FORGOTTEN: usize = 128 << 20;
+/// At once.
+const FORGOTTEN_AT_ONCE: usize = 64 << 10;
 
 /// Serve a connection until it ends.
 pub(crate) async fn serve(worker: Arc<Worker>, wire: Wire, gently: CancellationToken) {
@@ -133,12 +135,11 @@ async fn refuse(worker: &Worker, connection: &Connection, bad: BadHead) {
 
 /// End a connection of which not all was read.
 async fn farewell(connection: &Connection) {
-    let mut forgotten = 0;
+    let (mut forgotten, mut room) = (0, vec![0; FORGOTTEN_AT_ONCE]);
     let forget = poll_fn(|cx| {
         if connection.line().poll_shutdown(cx).is_pending() {
             return Poll::Pending;
         }
-        let mut room = [0; 4096];
         while forgotten < MOST_FORGOTTEN {
             match connection.line().poll_forget(cx, &mut room) {
                 Poll::Ready(Ok(count)) if count > 0 => forgotten += count,

@@ -336,6 +336,35 @@ fn a_caller_that_waits_to_be_asked_for_its_body_is_asked() {
 }
 
 #[test]
+fn a_body_that_is_too_large_is_refused_before_it_is_sent() {
+    let provider = Provider::always(answer(200, "", MESSAGE));
+    let place = Place::new(&snapshot("anthropic", &[&provider]));
+    for more in ["", "expect: 100-continue\r\n"] {
+        let mut caller = place.caller();
+        caller.raw(with(&format!("content-length: 99999999999\r\n{more}"), "").as_bytes());
+        let reply = caller.reply();
+        assert_eq!(
+            (reply.status, reply.header("connection")),
+            (413, Some("close")),
+            "{more}"
+        );
+        assert!(!caller.has_seen("100 Continue"));
+    }
+}
+
+#[test]
+fn who_sends_a_large_body_without_looking_hears_that_it_is_refused() {
+    let provider = Provider::always(answer(200, "", MESSAGE));
+    let mut small = snapshot("anthropic", &[&provider]);
+    small["limits"] = serde_json::json!({"max_body_bytes": 1_000_000});
+    let place = Place::new(&small);
+    let mut caller = place.caller();
+    let body = " ".repeat(40 << 20);
+    caller.raw(with(&format!("content-length: {}\r\n", body.len()), &body).as_bytes());
+    assert_eq!(caller.reply().status, 413);
+}
+
+#[test]
 fn what_is_no_request_is_refused_in_words_too() {
     let provider = Provider::always(answer(200, "", MESSAGE));
     let place = Place::new(&snapshot("anthropic", &[&provider]));

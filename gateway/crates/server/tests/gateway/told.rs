@@ -1,11 +1,12 @@
 //! What a call says of itself: in the headers of its response, in the metrics, in its record.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::place::{KEY, Place, snapshot};
-use crate::provider::{MESSAGE, Provider, json as answer, stream, whole_stream};
+use crate::provider::{Act, Gate, MESSAGE, Provider, json as answer, stream, whole_stream};
 
 const REQUEST: &str = r#"{"model":"m","max_tokens":5,"messages":[]}"#;
 const STREAM: &str = r#"{"model":"m","max_tokens":5,"stream":true,"messages":[]}"#;
@@ -201,5 +202,33 @@ fn what_is_under_way_is_counted_while_it_is() {
     assert!(
         text.contains("airside_gateway_provider_cooling{provider=\"a\"} 0\n"),
         "{text}"
+    );
+}
+
+#[test]
+fn waiting_for_the_words_of_a_failure_is_not_the_gateways_time() {
+    let gate = Gate::default();
+    let slow = Provider::always(vec![
+        Act::Send(b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 2\r\n\r\n".to_vec()),
+        Act::Wait(gate.clone()),
+        Act::Send(b"{}".to_vec()),
+    ]);
+    let second = Provider::always(answer(200, "", MESSAGE));
+    let place = Place::new(&snapshot("anthropic", &[&slow, &second]));
+    let mut caller = place.caller();
+    caller.send("/v1/messages", REQUEST.as_bytes());
+    slow.wait_for_requests(1);
+    let pause = Duration::from_millis(300);
+    let began = Instant::now();
+    while let Some(left) = pause.checked_sub(began.elapsed()) {
+        std::thread::park_timeout(left);
+    }
+    gate.open();
+    assert_eq!(caller.reply().status, 200);
+    let timings = &place.journal(1)[0]["timings"];
+    let of = |name: &str| timings[name].as_u64().unwrap();
+    assert!(
+        u128::from(of("total_us") - of("gateway_us")) >= pause.as_micros(),
+        "{timings}"
     );
 }
