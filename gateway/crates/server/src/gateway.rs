@@ -18,6 +18,7 @@ use crate::cohort::Cohort;
 use crate::control::{Desk, FlushDesk, RateDesk};
 use crate::credentials::Wallet;
 use crate::identifiers::Identifiers;
+use crate::issued::Issued;
 use crate::known::{Known, Marker};
 use crate::leaving::Leaving;
 use crate::log::Log;
@@ -42,6 +43,8 @@ pub(crate) struct Gateway {
     pub(crate) marker: Marker,
     /// Tokens whose signature was checked.
     pub(crate) known_tokens: Known,
+    /// Whose the answers are that providers keep.
+    pub(crate) issued: Issued,
     pub(crate) health: Health,
     pub(crate) speeds: Speeds,
     pub(crate) sessions: SessionMemory,
@@ -114,6 +117,7 @@ impl Gateway {
             version: watch::Sender::new(0),
             marker: Marker::default(),
             known_tokens: Known::default(),
+            issued: Issued::default(),
             health: Health::default(),
             speeds: Speeds::default(),
             sessions: SessionMemory::default(),

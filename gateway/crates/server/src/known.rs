@@ -14,7 +14,7 @@ use foldhash::HashMap;
 const MOST_KNOWN: usize = 20_000;
 
 /// Stands for one secret in this process.
-type Mark = [u64; 2];
+pub(crate) type Mark = [u64; 2];
 
 /// Makes marks.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ pub(crate) struct Marker {
 }
 
 impl Marker {
-    fn mark(&self, secret: &str) -> Mark {
+    pub(crate) fn mark(&self, secret: &str) -> Mark {
         self.halves.each_ref().map(|half| half.hash_one(secret))
     }
 }

@@ -23,6 +23,7 @@ mod gateway;
 mod health;
 mod http1;
 mod identifiers;
+mod issued;
 mod known;
 mod leaving;
 mod log;

@@ -137,6 +137,9 @@ pub(crate) async fn hold_events(
         }
     }
     call.content_passed(reader.content_bytes());
+    if let Some(first) = held.first() {
+        call.note_issued(first);
+    }
     if reader.verdict().began {
         call.first_content();
     }
@@ -197,6 +200,7 @@ pub(crate) async fn hold_document(
     let said = lane.answer(whole.clone(), call);
     let said = said.ok_or(Failed::silent(Kind::Garbage))?;
     call.content_passed(whole.len() as u64);
+    call.note_issued(&whole);
     call.usage.read_answer(call.family, &whole);
     call.note_finish(&whole);
     call.is_answer_whole = true;

@@ -22,6 +22,7 @@ mod setback;
 mod settle;
 mod shadow;
 mod shares;
+mod stored;
 mod stream;
 mod thread;
 mod told;

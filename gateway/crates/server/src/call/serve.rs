@@ -26,6 +26,7 @@ use super::route::{route, route_of};
 use super::setback::NoAnswer;
 use super::settle::Call;
 use super::shadow;
+use super::stored::check_stored;
 use super::stream::AnswerStream;
 use super::told::Told;
 use crate::active::Active;
@@ -143,6 +144,7 @@ async fn prepare(
         if active.compiled.model(&fields.model).is_some() {
             call.alias = Alias::Configured;
         }
+        check_stored(call, &fields, &body)?;
         record_bodies(call, active, &body)?;
         Question {
             door: address.door,

@@ -3,13 +3,13 @@
 use serde_json::json;
 
 use crate::caller::Caller;
-use crate::place::{KEY, Place, snapshot};
-use crate::provider::{MESSAGE, Provider, json};
+use crate::place::{KEY, Place, snapshot, vector_key, vector_sha256};
+use crate::provider::{MESSAGE, Provider, json as answer, stream};
 
 const REQUEST: &str = r#"{"model":"m","max_tokens":5,"messages":[]}"#;
 
 fn one() -> (Provider, Place) {
-    let provider = Provider::always(json(
+    let provider = Provider::always(answer(
         200,
         "request-id: req_1\r\nset-cookie: a=b\r\nx-echo: sk-a\r\n",
         MESSAGE,
@@ -94,7 +94,7 @@ fn nobody_is_let_in_without_a_key() {
 
 #[test]
 fn an_expired_key_is_refused() {
-    let provider = Provider::always(json(200, "", MESSAGE));
+    let provider = Provider::always(answer(200, "", MESSAGE));
     let mut expired = snapshot("anthropic", &[&provider]);
     expired["keys"][0]["expires_at"] = "2020-01-01T00:00:00Z".into();
     assert_eq!(Place::new(&expired).post("/v1/messages", REQUEST).status, 401);
@@ -102,7 +102,7 @@ fn an_expired_key_is_refused() {
 
 #[test]
 fn refusals_are_in_the_dialect_of_the_door() {
-    let provider = Provider::always(json(200, "", MESSAGE));
+    let provider = Provider::always(answer(200, "", MESSAGE));
     let mut limited = snapshot("anthropic", &[&provider]);
     limited["limits"] = json!({"max_body_bytes": 200});
     let route = limited["models"][0]["route"].clone();
@@ -200,12 +200,12 @@ fn models_are_listed_in_the_shape_of_the_client() {
 
 #[test]
 fn counting_tokens_is_asked_of_the_first_target_and_costs_nothing() {
-    let first = Provider::always(json(
+    let first = Provider::always(answer(
         404,
         "",
         r#"{"type":"error","error":{"type":"not_found_error","message":"theirs"}}"#,
     ));
-    let second = Provider::always(json(200, "", r#"{"input_tokens":3}"#));
+    let second = Provider::always(answer(200, "", r#"{"input_tokens":3}"#));
     let place = Place::new(&snapshot("anthropic", &[&first, &second]));
     let reply = place.post("/v1/messages/count_tokens", r#"{"model":"m","messages":[]}"#);
     assert_eq!(
@@ -224,8 +224,8 @@ fn counting_tokens_is_asked_of_the_first_target_and_costs_nothing() {
 #[test]
 fn a_provider_without_a_credential_is_never_asked() {
     let (without, with) = (
-        Provider::always(json(200, "", MESSAGE)),
-        Provider::always(json(200, "", MESSAGE)),
+        Provider::always(answer(200, "", MESSAGE)),
+        Provider::always(answer(200, "", MESSAGE)),
     );
     let mut partly = snapshot("anthropic", &[&without, &with]);
     partly["providers"][0]["credential"] = json!({"kind": "bearer"});
@@ -260,4 +260,56 @@ fn a_new_snapshot_file_is_taken_and_a_bad_one_is_not() {
             .status,
         200
     );
+}
+
+#[test]
+fn nobody_goes_on_from_an_answer_that_was_given_to_another() {
+    let stored = r#"{"id":"resp_1","object":"response","status":"completed","output":[]}"#;
+    let provider = Provider::new(vec![
+        answer(200, "", stored),
+        answer(200, "", stored),
+        stream(
+            "event: response.created\ndata: {\"response\":{\"id\":\"resp_2\"}}\n\n\
+             event: response.completed\ndata: {\"response\":{\"id\":\"resp_2\"}}\n\n",
+        ),
+        answer(200, "", stored),
+    ]);
+    let mut shared = snapshot("openai-responses", &[&provider]);
+    let mut other = shared["keys"][0].clone();
+    (other["key_id"], other["sha256"]) = ("key_2".into(), vector_sha256(1).into());
+    shared["keys"].as_array_mut().unwrap().push(other);
+    let place = Place::new(&shared);
+    let asked = |key: &str, more: &str| {
+        let body = format!(r#"{{"model":"m","input":"hi"{more}}}"#);
+        let mut caller = place.caller();
+        caller.send_with(
+            "/v1/responses",
+            &format!("authorization: Bearer {key}\r\n"),
+            body.as_bytes(),
+        );
+        caller.reply()
+    };
+    let refused = |key: &str, more: &str, code: &str| {
+        let reply = asked(key, more);
+        assert_eq!(
+            (reply.status, &reply.json()["error"]["code"]),
+            (400, &code.into()),
+            "{more}"
+        );
+    };
+    let (first, second) = (vector_key(0), vector_key(1));
+    let of_first = r#","previous_response_id":"resp_1""#;
+    refused(&first, of_first, "previous_response_not_found");
+    assert_eq!(asked(&first, r#","previous_response_id":null"#).status, 200);
+    refused(&second, of_first, "previous_response_not_found");
+    assert_eq!(asked(&first, of_first).status, 200);
+    assert_eq!(asked(&second, r#","stream":true"#).status, 200);
+    refused(
+        &first,
+        r#","previous_response_id":"resp_2""#,
+        "previous_response_not_found",
+    );
+    refused(&first, r#","conversation":"conv_1""#, "conversation_unsupported");
+    assert_eq!(asked(&second, r#","previous_response_id":"resp_2""#).status, 200);
+    assert_eq!(provider.received().len(), 4);
 }

@@ -26,6 +26,7 @@ pub(crate) struct Place {
 
 /// Providers named a, b, c ... of one protocol, in a chain that serves model `m`; prices of a dollar a million.
 pub(crate) fn snapshot(protocol: &str, providers: &[&Provider]) -> Value {
+    assert_eq!(vector_key(0), KEY);
     let names = ["a", "b", "c"];
     let suffix = if protocol.starts_with("openai") { "/v1" } else { "" };
     let kind = if protocol == "gemini" {
@@ -42,7 +43,7 @@ pub(crate) fn snapshot(protocol: &str, providers: &[&Provider]) -> Value {
     );
     json!({
         "format": 1, "version": 1, "compiled_at": "2026-11-23T17:52:28Z",
-        "keys": [{"key_id": "key_1", "sha256": vector_sha256(), "project": "payments", "agent_id": "agent_1",
+        "keys": [{"key_id": "key_1", "sha256": vector_sha256(0), "project": "payments", "agent_id": "agent_1",
                   "agent_name": "fixer"}],
         "providers": listed.collect::<Vec<_>>(),
         "models": [{"name": "m", "route": [{"to": targets.collect::<Vec<_>>()}]}],
@@ -54,11 +55,18 @@ pub(crate) fn price() -> Value {
                       "cache_write_1h": 2_000_000_000, "output": 2_000_000_000}]})
 }
 
-fn vector_sha256() -> String {
+fn vector(number: usize, what: &str) -> String {
     let text = include_str!("../../../../../contracts/vectors/keys.json");
-    let vector = serde_json::from_str::<Value>(text).unwrap()["keys"][0].clone();
-    assert_eq!(vector["key"], KEY);
-    vector["sha256"].as_str().unwrap().to_owned()
+    let vectors = serde_json::from_str::<Value>(text).unwrap();
+    vectors["keys"][number][what].as_str().unwrap().to_owned()
+}
+
+pub(crate) fn vector_key(number: usize) -> String {
+    vector(number, "key")
+}
+
+pub(crate) fn vector_sha256(number: usize) -> String {
+    vector(number, "sha256")
 }
 
 impl Place {
