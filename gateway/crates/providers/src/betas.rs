@@ -9,7 +9,7 @@ use http::HeaderMap;
 pub(crate) const HEADER: &str = "anthropic-beta";
 
 /// What a flag is called; `None` where it is refused.
-type Names = &'static [(&'static str, Option<&'static str>)];
+pub(crate) type Names = &'static [(&'static str, Option<&'static str>)];
 
 /// From the vendors' own lists of features, as of autumn 2026.
 pub(crate) const BEDROCK: Names = &[
@@ -45,16 +45,29 @@ pub(crate) const VERTEX: Names = &[
 
 /// The flags of a call under the names that this vendor knows, each once.
 pub(crate) fn flags(headers: &HeaderMap, names: Names) -> Vec<&str> {
-    let values = headers.get_all(HEADER).iter().filter_map(|value| value.to_str().ok());
     let mut flags = Vec::new();
-    for flag in values.flat_map(|value| value.split(',')).map(str::trim) {
-        let known = names.iter().find(|(name, _)| *name == flag);
-        let name = known.map_or(Some(flag), |(_, name)| *name);
-        if let Some(name) = name.filter(|name| !name.is_empty() && !flags.contains(name)) {
+    for name in given(headers).filter_map(|flag| called(flag, names)) {
+        if !flags.contains(&name) {
             flags.push(name);
         }
     }
     flags
+}
+
+/// True if this vendor refuses a flag of the call.
+pub(crate) fn are_lost(headers: &HeaderMap, names: Names) -> bool {
+    given(headers).any(|flag| called(flag, names).is_none())
+}
+
+fn given(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(HEADER).iter().filter_map(|value| value.to_str().ok());
+    let flags = values.flat_map(|value| value.split(',')).map(str::trim);
+    flags.filter(|flag| !flag.is_empty())
+}
+
+fn called(flag: &str, names: Names) -> Option<&str> {
+    let known = names.iter().find(|(name, _)| *name == flag);
+    known.map_or(Some(flag), |(_, name)| *name)
 }
 
 #[cfg(test)]
@@ -70,5 +83,8 @@ mod tests {
             "files-api-2025-04-14,,tool-search-tool-2025-10-19".parse().unwrap(),
         );
         assert_eq!(flags(&headers, BEDROCK), ["tool-search-tool-2025-10-19", "of-tomorrow"]);
+        assert!(are_lost(&headers, BEDROCK));
+        headers.insert(HEADER, "advanced-tool-use-2025-11-20,,of-tomorrow".parse().unwrap());
+        assert!(!are_lost(&headers, BEDROCK));
     }
 }

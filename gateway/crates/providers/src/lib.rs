@@ -7,6 +7,7 @@ mod anthropic;
 mod azure;
 mod bedrock;
 mod betas;
+mod claude;
 mod counts;
 mod encode;
 mod endpoint;

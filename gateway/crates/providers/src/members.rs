@@ -33,19 +33,32 @@ impl<'a> Members<'a> {
         self.kept.iter().any(|(key, _)| key == name)
     }
 
+    /// True if a member of that name is there and is not null.
+    pub(crate) fn says(&self, name: &str) -> bool {
+        self.value(name).is_some_and(|value| *value != b"null"[..])
+    }
+
+    /// The value of a member.
+    pub(crate) fn value(&self, name: &str) -> Option<&Bytes> {
+        self.kept.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+
     /// Put a member before the others; one of that name is replaced.
     pub(crate) fn put_first(&mut self, name: &'static str, value: impl Into<Bytes>) {
         self.remove(&[name]);
         self.kept.insert(0, (Cow::Borrowed(name), value.into()));
     }
 
-    /// Change the value of a member, if it is there.
-    pub(crate) fn change(&mut self, name: &str, change: impl Fn(&Bytes) -> Option<Bytes>) {
+    /// Change the value of a member, if it is there. True if it was changed.
+    pub(crate) fn change(&mut self, name: &str, change: impl Fn(&Bytes) -> Option<Bytes>) -> bool {
+        let mut is_changed = false;
         for (_, value) in self.kept.iter_mut().filter(|(key, _)| key == name) {
             if let Some(changed) = change(value) {
                 *value = changed;
+                is_changed = true;
             }
         }
+        is_changed
     }
 
     /// True if this text stands anywhere in the body.
@@ -117,17 +130,37 @@ fn replaced(value: &[u8], cuts: &[(Range<usize>, String)]) -> Bytes {
     out.into()
 }
 
+/// An array of objects without this member in any of them; `None` if none has it.
+pub(crate) fn without_member(array: &Bytes, name: &str) -> Option<Bytes> {
+    let elements = array_elements(array)?.into_iter();
+    let elements: Vec<Bytes> = elements.map(|range| array.slice(range)).collect();
+    let mut is_changed = false;
+    let kept: Vec<Bytes> = elements
+        .iter()
+        .map(|element| match Members::of(element) {
+            Some(mut members) if members.has(name) => {
+                is_changed = true;
+                members.remove(&[name]);
+                members.written()
+            }
+            _ => element.clone(),
+        })
+        .collect();
+    is_changed.then(|| Bytes::from([b"[", kept.join(&b","[..]).as_slice(), b"]"].concat()))
+}
+
 /// `system` without the block that says for whose bill the call is: Anthropic takes it out, others would cache it.
 pub(crate) fn without_billing(system: &Bytes) -> Option<Bytes> {
     const BILLING: &str = "x-anthropic-billing-header";
     memmem::find(system, BILLING.as_bytes())?;
     let elements = array_elements(system)?;
+    let all = elements.len();
     let kept: Vec<&[u8]> = elements
         .into_iter()
         .filter_map(|range| system.get(range))
         .filter(|element| !is_text_starting(element, BILLING))
         .collect();
-    Some(Bytes::from([b"[", kept.join(&b","[..]).as_slice(), b"]"].concat()))
+    (kept.len() < all).then(|| Bytes::from([b"[", kept.join(&b","[..]).as_slice(), b"]"].concat()))
 }
 
 fn is_text_starting(element: &[u8], start: &str) -> bool {

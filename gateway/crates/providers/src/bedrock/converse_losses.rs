@@ -27,7 +27,7 @@ const SAID: [&str; 12] = [
     "thinking",
 ];
 /// Members that it cannot be told. Any other is a name of the caller's own.
-const UNSAID: [&str; 9] = [
+const UNSAID: [&str; 10] = [
     "metadata",
     "service_tier",
     "output_config",
@@ -37,6 +37,7 @@ const UNSAID: [&str; 9] = [
     "mcp_servers",
     "inference_geo",
     "cache_control",
+    "speed",
 ];
 const UNKNOWN_FIELD: &str = "unknown_field";
 

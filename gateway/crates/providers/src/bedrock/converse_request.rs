@@ -17,6 +17,7 @@ pub(super) fn body(request: Request<'_>, follows_schemas: bool) -> Result<Pieces
 pub(super) fn value(request: Request<'_>, follows_schemas: bool) -> Result<Value, Unserved> {
     let asked: Value =
         serde_json::from_slice(request.body).map_err(|_| Unserved("The request is no JSON object.".to_owned()))?;
+    super::refuse_residence(at(&asked, "/inference_geo").as_str())?;
     let mut converse = Map::new();
     converse.insert("messages".to_owned(), messages(at(&asked, "/messages")).into());
     let system = system(&asked);

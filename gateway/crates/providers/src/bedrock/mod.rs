@@ -60,6 +60,18 @@ fn names_a_vendor(arn: &str) -> bool {
     arn.contains(":inference-profile/") && id.contains('.')
 }
 
+/// Where the data may be processed is not for the gateway to drop; here the region and the inference profile decide it.
+fn refuse_residence(inference_geo: Option<&str>) -> Result<(), Unserved> {
+    match inference_geo {
+        None | Some("global" | "not_available") => Ok(()),
+        Some(_) => Err(Unserved(
+            "`inference_geo` demands where the request is processed, which Bedrock decides by the provider's region and \
+             the model's inference profile: leave it out for this model, or give the model to a provider that knows it."
+                .to_owned(),
+        )),
+    }
+}
+
 impl Bedrock {
     pub(crate) fn new(provider: &Provider) -> Result<Self, String> {
         let region = provider.region.clone().filter(|region| !region.is_empty());
@@ -96,7 +108,7 @@ impl Vendor for Bedrock {
     fn losses(&self, asked: &Asked<'_>, request: Request<'_>, caller: &HeaderMap) -> Vec<Lost> {
         match api_of(asked.model) {
             (Api::Converse, _) => converse_losses::losses(request, caller, asked.follows_schemas),
-            (Api::Invoke, _) => Vec::new(),
+            (Api::Invoke, _) => invoke::losses(request, caller),
         }
     }
 

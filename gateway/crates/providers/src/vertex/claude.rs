@@ -6,10 +6,11 @@ use http::header::{CONTENT_LENGTH, HeaderValue};
 
 use super::Name;
 use crate::betas;
+use crate::claude;
 use crate::endpoint::Asked;
-use crate::members::{Members, without_cache_scope};
+use crate::members::Members;
 use crate::values::at;
-use crate::vendor::{Decoder, Pieces, Request, Undecodable, Unserved, in_one};
+use crate::vendor::{Decoder, Lost, Pieces, Request, Undecodable, Unserved, in_one};
 
 const VERSION: &[u8] = b"\"vertex-2023-10-16\"";
 /// The largest error that is read.
@@ -35,12 +36,15 @@ pub(super) fn body(asked: &Asked<'_>, request: Request<'_>) -> Result<Pieces, Un
         members.remove(&["model"]);
         members.put_first("anthropic_version", VERSION);
     }
-    if members.mentions(b"\"scope\"") {
-        for name in ["system", "messages", "tools", "cache_control"] {
-            members.change(name, without_cache_scope);
-        }
-    }
+    claude::VERTEX.take_out_of(&mut members, &HeaderMap::new());
     Ok(in_one(members.written()))
+}
+
+/// What `body` and `headers` leave out of the request, each once, in order of name.
+pub(super) fn losses(request: Request<'_>, caller: &HeaderMap) -> Vec<Lost> {
+    let members = Members::of(request.body);
+    let lost = members.map(|mut members| claude::VERTEX.take_out_of(&mut members, caller));
+    lost.unwrap_or_default().into_iter().collect()
 }
 
 pub(super) fn headers(headers: &mut HeaderMap) {

@@ -11,7 +11,7 @@ use http::HeaderMap;
 use crate::encode::encoded;
 use crate::endpoint::{Asked, Endpoint};
 use crate::gemini;
-use crate::vendor::{Decoder, Pieces, Request, Unserved, Vendor};
+use crate::vendor::{Decoder, Lost, Pieces, Request, Unserved, Vendor};
 
 /// Google Cloud, in one of its two dialects.
 #[derive(Debug)]
@@ -77,6 +77,13 @@ impl Vendor for Vertex {
             return claude::body(asked, request);
         }
         Ok(request.with_model(&self.resource("google", gemini::bare(asked.model))))
+    }
+
+    fn losses(&self, _: &Asked<'_>, request: Request<'_>, caller: &HeaderMap) -> Vec<Lost> {
+        if self.protocol == Family::Anthropic {
+            return claude::losses(request, caller);
+        }
+        Vec::new()
     }
 
     fn headers(&self, _: &Asked<'_>, headers: &mut HeaderMap) {

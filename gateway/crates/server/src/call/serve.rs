@@ -204,7 +204,7 @@ async fn understood(
     let fields = scanned.map_err(|problem| Refusal::new(400, problem.code(), problem.to_string()))?;
     call.record.model = Some(shortened(&fields.model));
     call.streams(fields.stream);
-    call.asked_tier = fields.service_tier.unwrap_or_default();
+    call.wanted_tier = fields.service_tier.unwrap_or_default();
     Ok((bytes, fields))
 }
 

@@ -70,7 +70,9 @@ pub(crate) struct Call {
     pub(super) price: Option<Arc<Price>>,
     /// What a guess at its tokens has to allow for.
     pub(super) unseen: Unseen,
-    /// The service tier that was asked for, until the answer says another.
+    /// The service tier that the caller wants.
+    pub(crate) wanted_tier: ServiceTier,
+    /// The service tier that the target was asked for, until the answer says another.
     pub(crate) asked_tier: ServiceTier,
     waited: Duration,
     is_over: bool,
@@ -134,6 +136,7 @@ impl Call {
             ticket: None,
             price: None,
             unseen: Unseen::default(),
+            wanted_tier: ServiceTier::Standard,
             asked_tier: ServiceTier::Standard,
             waited: Duration::ZERO,
             is_over: false,
@@ -272,6 +275,7 @@ impl Call {
             .attempts
             .push(Attempt::begun(Arc::clone(provider), model, now_us));
         self.price = Some(Arc::clone(candidate.price));
+        self.asked_tier = self.wanted_tier;
         self.family = candidate.family;
         self.key = candidate.key;
         self.usage = UsageTap::default();
@@ -283,6 +287,7 @@ impl Call {
     pub(crate) fn loses(&mut self, losses: Vec<Loss>) {
         if let Some(translation) = &mut self.record.translation {
             for loss in losses {
+                self.asked_tier = tier_without(&loss.field).unwrap_or(self.asked_tier);
                 translation.lose(loss.field);
             }
         }
@@ -293,6 +298,7 @@ impl Call {
         for field in fields {
             let translation = &mut self.record.translation;
             let translation = translation.get_or_insert_with(|| Translation::to(family.name()));
+            self.asked_tier = tier_without(&field).unwrap_or(self.asked_tier);
             translation.lose(field);
         }
     }
@@ -444,4 +450,9 @@ impl Drop for Call {
         };
         self.end(outcome);
     }
+}
+
+/// The tier that a target is asked for which is not told of this field, if the field is the one that says the tier.
+fn tier_without(field: &str) -> Option<ServiceTier> {
+    matches!(field, "speed" | "service_tier" | "serviceTier").then_some(ServiceTier::Standard)
 }

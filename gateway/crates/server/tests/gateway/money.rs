@@ -7,7 +7,7 @@ use crate::provider::{Act, Gate, MESSAGE, Provider, json, stream};
 
 const REQUEST: &str = r#"{"model":"m","max_tokens":100,"messages":[]}"#;
 /// What `MESSAGE` costs: 10 fresh, 4 cached, 3 out.
-const COST: u64 = 10_000 + 400 + 6_000;
+pub(crate) const COST: u64 = 10_000 + 400 + 6_000;
 
 /// The most that `REQUEST` can cost: one token a byte and the preamble at the dearer input price, and its output.
 fn bound() -> u64 {
@@ -145,7 +145,7 @@ fn stopping_settles_what_is_under_way() {
 }
 
 /// The price of `price()`, dearer by a factor.
-fn dearer(factor: u64) -> Value {
+pub(crate) fn dearer(factor: u64) -> Value {
     let tier = |price: u64| json!(price * factor * 1_000_000);
     json!({"tiers": [{"input_uncached": tier(1_000), "cache_read": tier(100), "cache_write_5m": tier(1_000),
                       "cache_write_1h": tier(2_000), "output": tier(2_000)}]})

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::place::{KEY, Place, snapshot};
+use crate::money::{COST, dearer};
+use crate::place::{KEY, Place, price, snapshot};
 use crate::provider::{Act, Gate, MESSAGE, Provider, json as answer, stream, whole_stream};
 
 const REQUEST: &str = r#"{"model":"m","max_tokens":5,"messages":[]}"#;
@@ -231,4 +232,53 @@ fn waiting_for_the_words_of_a_failure_is_not_the_gateways_time() {
         u128::from(of("total_us") - of("gateway_us")) >= pause.as_micros(),
         "{timings}"
     );
+}
+
+/// Bedrock, before a provider that serves any call.
+fn bedrock_first(bedrock: &Provider, other: &Provider) -> serde_json::Value {
+    let mut snapshot = snapshot("anthropic", &[bedrock, other]);
+    snapshot["providers"][0]["vendor"] = json!("bedrock");
+    snapshot["providers"][0]["region"] = json!("us-east-1");
+    snapshot["models"][0]["route"][0]["to"][0]["model"] = json!("anthropic.claude-x");
+    snapshot
+}
+
+#[test]
+fn what_a_cloud_cannot_be_told_of_claudes_own_dialect_is_said_and_not_billed() {
+    let cloud = Provider::always(answer(200, "", MESSAGE));
+    let mut snapshot = bedrock_first(&cloud, &cloud);
+    let mut price = price();
+    price["service_tiers"] = json!({"fast": dearer(6)["tiers"]});
+    snapshot["models"][0]["route"][0]["to"][0]["price"] = price;
+    let place = Place::new(&snapshot);
+    let mut caller = place.caller();
+    let asked = r#"{"model":"m","max_tokens":5,"messages":[],"speed":"fast"}"#;
+    let headers = key_header() + "anthropic-beta: fast-mode-2026-02-01\r\n";
+    caller.send_with("/v1/messages", &headers, asked.as_bytes());
+    let reply = caller.reply();
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_eq!(reply.header("x-airside-dropped"), Some("anthropic_beta,speed"));
+    let sent = String::from_utf8(cloud.received()[0].body.clone()).unwrap();
+    assert!(!sent.contains("fast"), "{sent}");
+    let record = &place.journal(1)[0];
+    let lost = json!([{"field": "anthropic_beta"}, {"field": "speed"}]);
+    assert_eq!(record["translation"]["losses"], lost);
+    assert_eq!(
+        (&record["service_tier"], &record["cost_nanousd"]),
+        (&json!(null), &json!(COST)),
+        "it was not asked for the fast tier"
+    );
+}
+
+#[test]
+fn a_demand_on_where_data_lives_goes_to_a_provider_that_knows_it() {
+    let cloud = Provider::always(answer(200, "", MESSAGE));
+    let anthropic = Provider::always(answer(200, "", MESSAGE));
+    let place = Place::new(&bedrock_first(&cloud, &anthropic));
+    let asked = r#"{"model":"m","max_tokens":5,"messages":[],"inference_geo":"eu"}"#;
+    let reply = place.post("/v1/messages", asked);
+    assert_eq!((reply.status, reply.header("x-airside-provider")), (200, Some("b")));
+    assert_eq!(cloud.connections(), 0, "nothing was sent to Bedrock");
+    let sent = String::from_utf8(anthropic.received()[0].body.clone()).unwrap();
+    assert!(sent.contains(r#""inference_geo":"eu""#), "{sent}");
 }
