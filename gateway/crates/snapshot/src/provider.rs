@@ -203,6 +203,12 @@ impl Provider {
         })
     }
 
+    /// True if its Chat dialect takes Anthropic's cache marks for this model.
+    #[must_use]
+    pub fn takes_cache_marks(&self, model: &str) -> bool {
+        self.vendor() == Vendor::Openrouter && model.contains("claude")
+    }
+
     /// Its credentials, at least one, in the snapshot's order.
     #[must_use]
     pub fn keys(&self) -> Vec<ProviderKey> {

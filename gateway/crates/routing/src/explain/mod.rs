@@ -141,6 +141,7 @@ pub fn explain<S: Surroundings>(
     let view = Viewer {
         request: &request,
         asked: &asked,
+        compiled,
         surroundings: known.surroundings,
         now_s: known.now_s,
     };
@@ -212,6 +213,7 @@ fn steps_of<'a>(model: &'a Model, asked: &Asked<'_>, planned: &Result<Plan<'_>, 
 }
 
 struct Viewer<'v, S> {
+    compiled: &'v Compiled,
     request: &'v imagined::Request,
     asked: &'v Asked<'v>,
     surroundings: &'v S,
@@ -252,12 +254,15 @@ impl<S: Surroundings> Viewer<'_, S> {
     /// What a translation would lose; `None` without a body.
     fn translation(&self, candidate: &Candidate<'_>) -> Option<Result<Vec<String>, String>> {
         let body = self.request.body.as_deref()?;
+        let provider = self.compiled.snapshot.providers.get(candidate.provider);
+        let model = &candidate.target.model;
         let wanted = Wanted {
-            model: &candidate.target.model,
+            model,
             shown_model: &self.request.fields.model,
             streams: self.request.fields.stream,
             default_output_tokens: candidate.target.max_output_tokens,
             cache_key: None,
+            takes_cache_marks: provider.is_some_and(|provider| provider.takes_cache_marks(model)),
             answer_id: "call_imagined",
             now_s: self.now_s,
         };

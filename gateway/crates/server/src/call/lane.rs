@@ -61,8 +61,10 @@ impl Lane {
                 Self::WithoutForeign(Box::new(readable))
             }));
         }
+        let provider = active.compiled.snapshot.providers.get(candidate.provider);
+        let model = &candidate.target.model;
         let wanted = Wanted {
-            model: &candidate.target.model,
+            model,
             shown_model: &question.fields.model,
             streams: question.fields.stream,
             default_output_tokens: candidate.target.max_output_tokens,
@@ -71,6 +73,7 @@ impl Lane {
                 .session_id
                 .as_deref()
                 .or(call.record.caller.harness_session.as_deref()),
+            takes_cache_marks: provider.is_some_and(|provider| provider.takes_cache_marks(model)),
             answer_id: &call.record.call_id,
             now_s: call.gateway.now_s(),
         };

@@ -282,3 +282,26 @@ fn a_demand_on_where_data_lives_goes_to_a_provider_that_knows_it() {
     let sent = String::from_utf8(anthropic.received()[0].body.clone()).unwrap();
     assert!(sent.contains(r#""inference_geo":"eu""#), "{sent}");
 }
+
+#[test]
+fn claude_at_openrouter_keeps_its_cache_marks_and_other_models_lose_them_by_name() {
+    let chat = r#"{"choices":[{"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":1}}"#;
+    for (model, dropped) in [("anthropic/claude-x", None), ("qwen/qwen4", Some("cache_control"))] {
+        let provider = Provider::always(answer(200, "", chat));
+        let mut snapshot = snapshot("openai-chat", &[&provider]);
+        snapshot["providers"][0]["vendor"] = json!("openrouter");
+        snapshot["models"][0]["route"][0]["to"][0]["model"] = json!(model);
+        let place = Place::new(&snapshot);
+        let reply = place.post(
+            "/v1/messages",
+            r#"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":[{"type":"text","text":"hi","cache_control":{"type":"ephemeral"}}]}]}"#,
+        );
+        assert_eq!((reply.status, reply.header("x-airside-dropped")), (200, dropped));
+        let sent = String::from_utf8(provider.received()[0].body.clone()).unwrap();
+        assert_eq!(
+            sent.contains(r#""cache_control":{"type":"ephemeral"}"#),
+            dropped.is_none(),
+            "{sent}"
+        );
+    }
+}

@@ -39,6 +39,8 @@ pub struct Wanted<'a> {
     pub default_output_tokens: u64,
     /// Stable per session, for dialects that route prompt caches by a key.
     pub cache_key: Option<&'a str>,
+    /// Chat: the server takes Anthropic's cache marks on the texts of messages.
+    pub takes_cache_marks: bool,
     /// Id of the answer to come.
     pub answer_id: &'a str,
     /// Seconds since 1970.

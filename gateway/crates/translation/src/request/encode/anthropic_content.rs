@@ -45,6 +45,10 @@ impl Marks {
         Some(mark)
     }
 
+    pub(super) const fn is_none_set(&self) -> bool {
+        self.set == 0
+    }
+
     pub(super) const fn were_lost(&self) -> bool {
         self.lost
     }

@@ -12,7 +12,7 @@ use crate::request::schema;
 const MOST_STOPS: usize = 4;
 
 pub(super) fn encode(mut encoding: Encoding<'_, '_>) -> Result<Encoded, Untranslatable> {
-    encoding.lose_said(&[Field::TopK, Field::CacheMark]);
+    encoding.lose_said(&[Field::TopK]);
     encoding.ask_for_json();
     let mut refusal = Ok(());
     let body = to_json(|body| {
@@ -53,6 +53,7 @@ pub(super) fn encode(mut encoding: Encoding<'_, '_>) -> Result<Encoded, Untransl
         }
     });
     refusal?;
+    encoding.lose_chat_marks();
     Ok(Encoded {
         body,
         tools: encoding.names.into_tools(),

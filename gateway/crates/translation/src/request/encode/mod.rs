@@ -19,6 +19,7 @@ use airside_protocols::Family;
 use crate::json::Text;
 use crate::plan::ToolNames;
 use crate::request::conversation::{Conversation, Output, TextBlock};
+use crate::request::encode::anthropic_content::Marks;
 use crate::request::losses::{Field, Losses};
 use crate::request::names::Names;
 use crate::request::{Untranslatable, Wanted};
@@ -41,6 +42,8 @@ struct Encoding<'e, 'a> {
     losses: &'e mut Losses,
     /// That an answer is to be JSON must be said in words, if nothing else says it.
     asks_for_json: bool,
+    /// Where a prompt cache ends, for Chat servers that can be told.
+    chat_marks: Option<Marks>,
 }
 
 impl<'e, 'a> Encoding<'e, 'a> {
@@ -93,6 +96,7 @@ pub(crate) fn encode(
         names: Names::new(family, wanted.model),
         losses,
         asks_for_json: false,
+        chat_marks: wanted.takes_cache_marks.then(|| Marks::new(conversation, wanted)),
     };
     // The declared tools choose their names first, so that the history has no say in it.
     for tool in &conversation.tools {
