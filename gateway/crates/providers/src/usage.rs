@@ -196,6 +196,11 @@ struct OpenaiUsage {
     input_tokens_details: Group<InputDetails>,
     prompt_tokens_details: Group<InputDetails>,
     prompt_cache_hit_tokens: Count,
+    /// Kimi's word for it.
+    cached_tokens: Count,
+    /// `LiteLLM`'s, beside or instead of the details.
+    cache_read_input_tokens: Count,
+    cache_creation_input_tokens: Count,
     output_tokens: Count,
     completion_tokens: Count,
     total_tokens: Count,
@@ -205,6 +210,8 @@ struct OpenaiUsage {
 struct InputDetails {
     cached_tokens: Count,
     cache_write_tokens: Count,
+    cache_creation_tokens: Count,
+    cache_creation_token_details: Group<CacheCreation>,
 }
 
 impl Counts for OpenaiUsage {
@@ -215,6 +222,9 @@ impl Counts for OpenaiUsage {
             b"input_tokens_details" => self.input_tokens_details.take(raw),
             b"prompt_tokens_details" => self.prompt_tokens_details.take(raw),
             b"prompt_cache_hit_tokens" => self.prompt_cache_hit_tokens.take(raw),
+            b"cached_tokens" => self.cached_tokens.take(raw),
+            b"cache_read_input_tokens" => self.cache_read_input_tokens.take(raw),
+            b"cache_creation_input_tokens" => self.cache_creation_input_tokens.take(raw),
             b"output_tokens" => self.output_tokens.take(raw),
             b"completion_tokens" => self.completion_tokens.take(raw),
             b"total_tokens" => self.total_tokens.take(raw),
@@ -228,6 +238,8 @@ impl Counts for InputDetails {
         match key {
             b"cached_tokens" => self.cached_tokens.take(raw),
             b"cache_write_tokens" => self.cache_write_tokens.take(raw),
+            b"cache_creation_tokens" => self.cache_creation_tokens.take(raw),
+            b"cache_creation_token_details" => self.cache_creation_token_details.take(raw),
             _ => Taken::Unknown,
         }
     }
@@ -241,20 +253,31 @@ impl OpenaiUsage {
             .or(self.prompt_tokens_details)
             .counts
             .unwrap_or_default();
-        let cache_read = details
-            .cached_tokens
-            .or(self.prompt_cache_hit_tokens)
-            .or_zero()
-            .min(input);
-        let cache_write_5m = details.cache_write_tokens.or_zero().min(input - cache_read);
+        // One amount under different names, some of them zero where another tells: they are never added.
+        let most = |counts: &[Count]| counts.iter().map(|count| count.or_zero()).max().unwrap_or(0);
+        let cache_read = most(&[
+            details.cached_tokens,
+            self.prompt_cache_hit_tokens,
+            self.cached_tokens,
+            self.cache_read_input_tokens,
+        ]);
+        let written = most(&[
+            details.cache_write_tokens,
+            details.cache_creation_tokens,
+            self.cache_creation_input_tokens,
+        ]);
+        let cache_read = cache_read.min(input);
+        let written = written.min(input - cache_read);
+        let split = details.cache_creation_token_details.counts.unwrap_or_default();
+        let cache_write_1h = split.ephemeral_1h_input_tokens.or_zero().min(written);
         let said = self.output_tokens.or(self.completion_tokens).or_zero();
         // Some servers leave reasoning out of the output and only in the total.
         let rest_of_total = self.total_tokens.or_zero().saturating_sub(input);
         TokenUsage {
-            input_uncached: input - cache_read - cache_write_5m,
+            input_uncached: input - cache_read - written,
             cache_read,
-            cache_write_5m,
-            cache_write_1h: 0,
+            cache_write_5m: written - cache_write_1h,
+            cache_write_1h,
             output: said.max(rest_of_total),
         }
     }
@@ -390,6 +413,43 @@ mod tests {
                 ..TokenUsage::default()
             }
         );
+    }
+
+    #[test]
+    fn every_name_for_cached_input_is_known_and_none_is_counted_twice() {
+        let cached = |read, short, long| TokenUsage {
+            input_uncached: 100 - read - short - long,
+            cache_read: read,
+            cache_write_5m: short,
+            cache_write_1h: long,
+            output: 5,
+        };
+        for (beside, expected) in [
+            (r#""cached_tokens":60"#, cached(60, 0, 0)),
+            (
+                r#""cache_read_input_tokens":60,"cache_creation_input_tokens":20"#,
+                cached(60, 20, 0),
+            ),
+            (
+                r#""cache_read_input_tokens":60,"cache_creation_input_tokens":20,"cached_tokens":60,
+                "prompt_tokens_details":{"cached_tokens":60,"cache_creation_tokens":20,
+                "cache_creation_token_details":{"ephemeral_5m_input_tokens":5,"ephemeral_1h_input_tokens":15}}"#,
+                cached(60, 5, 15),
+            ),
+            (
+                r#""cache_read_input_tokens":60,"cache_creation_input_tokens":null,
+                "prompt_tokens_details":{"cached_tokens":0}"#,
+                cached(60, 0, 0),
+            ),
+            (
+                r#""cache_read_input_tokens":70,"cache_creation_input_tokens":70"#,
+                cached(70, 30, 0),
+            ),
+        ] {
+            let usage =
+                format!(r#"{{"usage":{{"prompt_tokens":100,"completion_tokens":5,"total_tokens":105,{beside}}}}}"#);
+            assert_eq!(events(Family::OpenaiChat, &[&usage]), expected, "{beside}");
+        }
     }
 
     #[test]

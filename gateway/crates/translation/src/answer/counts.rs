@@ -109,6 +109,11 @@ pub(crate) struct OpenaiUsage {
     input_tokens_details: Option<OpenaiInput>,
     prompt_tokens_details: Option<OpenaiInput>,
     prompt_cache_hit_tokens: Count,
+    /// Kimi's word for it.
+    cached_tokens: Count,
+    /// `LiteLLM`'s, beside or instead of the details.
+    cache_read_input_tokens: Count,
+    cache_creation_input_tokens: Count,
     output_tokens: Count,
     completion_tokens: Count,
     output_tokens_details: Option<OpenaiOutput>,
@@ -121,6 +126,8 @@ pub(crate) struct OpenaiUsage {
 struct OpenaiInput {
     cached_tokens: Count,
     cache_write_tokens: Count,
+    cache_creation_tokens: Count,
+    cache_creation_token_details: Option<CacheCreation>,
 }
 
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
@@ -134,19 +141,33 @@ impl OpenaiUsage {
         let input = self.input_tokens.or(self.prompt_tokens).or_zero();
         let details = self.input_tokens_details.or(self.prompt_tokens_details);
         let details = details.unwrap_or_default();
-        let cached = details.cached_tokens.or(self.prompt_cache_hit_tokens);
-        let cache_read = cached.or_zero().min(input);
-        let cache_write_5m = details.cache_write_tokens.or_zero().min(input - cache_read);
+        // One amount under different names, some of them zero where another tells: they are never added.
+        let most = |counts: &[Count]| counts.iter().map(|count| count.or_zero()).max().unwrap_or(0);
+        let cache_read = most(&[
+            details.cached_tokens,
+            self.prompt_cache_hit_tokens,
+            self.cached_tokens,
+            self.cache_read_input_tokens,
+        ]);
+        let written = most(&[
+            details.cache_write_tokens,
+            details.cache_creation_tokens,
+            self.cache_creation_input_tokens,
+        ]);
+        let cache_read = cache_read.min(input);
+        let written = written.min(input - cache_read);
+        let split = details.cache_creation_token_details.unwrap_or_default();
+        let cache_write_1h = split.ephemeral_1h_input_tokens.or_zero().min(written);
         let said = self.output_tokens.or(self.completion_tokens).or_zero();
         // Some servers leave reasoning out of the output and only in the total.
         let output = said.max(self.total_tokens.or_zero().saturating_sub(input));
         let thought = self.output_tokens_details.or(self.completion_tokens_details);
         Counts {
             tokens: TokenUsage {
-                input_uncached: input - cache_read - cache_write_5m,
+                input_uncached: input - cache_read - written,
                 cache_read,
-                cache_write_5m,
-                cache_write_1h: 0,
+                cache_write_5m: written - cache_write_1h,
+                cache_write_1h,
                 output,
             },
             reasoning: thought.unwrap_or_default().reasoning_tokens.or_zero().min(output),
