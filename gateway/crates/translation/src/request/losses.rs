@@ -61,6 +61,8 @@ pub(crate) enum Field {
     System,
     IsError,
     Prefill,
+    /// How closely to look at an image.
+    Detail,
 }
 
 impl Field {
@@ -110,6 +112,8 @@ impl Field {
             (Self::IsError, Gemini) => "error",
             (Self::IsError, _) => "is_error",
             (Self::Prefill, _) => "prefill",
+            (Self::Detail, OpenaiResponses) => "input_image.detail",
+            (Self::Detail, _) => "image_url.detail",
         }
     }
 }

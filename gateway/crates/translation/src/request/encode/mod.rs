@@ -18,7 +18,7 @@ use airside_protocols::Family;
 
 use crate::json::Text;
 use crate::plan::ToolNames;
-use crate::request::conversation::{Conversation, Output, TextBlock};
+use crate::request::conversation::{Block, Conversation, Output, TextBlock};
 use crate::request::encode::anthropic_content::Marks;
 use crate::request::losses::{Field, Losses};
 use crate::request::names::Names;
@@ -102,6 +102,9 @@ pub(crate) fn encode(
     for tool in &conversation.tools {
         encoding.names.tool(&tool.client);
     }
+    if matches!(family, Family::Anthropic | Family::Gemini) {
+        encoding.lose_said(&[Field::Detail]);
+    }
     match family {
         Family::Anthropic => anthropic::encode(encoding),
         Family::OpenaiResponses => responses::encode(encoding),
@@ -140,7 +143,19 @@ fn is_said(conversation: &Conversation<'_>, field: Field) -> bool {
         Field::CacheMark => conversation.has_cache_marks,
         Field::ParallelCalls => conversation.parallel_calls == Some(false),
         Field::Strict => conversation.tools.iter().any(|tool| tool.is_strict),
+        Field::Detail => {
+            let mut blocks = conversation.turns.iter().flat_map(|turn| &turn.blocks);
+            blocks.any(has_detail)
+        }
         Field::Thinking | Field::System | Field::IsError | Field::Prefill => false,
+    }
+}
+
+fn has_detail(block: &Block<'_>) -> bool {
+    match block {
+        Block::Media(media) => media.detail.is_some(),
+        Block::Result(result) => result.content.iter().any(has_detail),
+        Block::Text(_) | Block::Thinking(_) | Block::Call(_) => false,
     }
 }
 
