@@ -7,7 +7,7 @@
 //! |---|---|
 //! | Anthropic | the block: `{"type":"thinking",…}` or `{"type":"redacted_thinking",…}`, or an array of such blocks |
 //! | Responses | the item: `{"type":"reasoning",…}`, or an array of such items |
-//! | Chat | members of the assistant's message: `{"reasoning_content":…}` |
+//! | Chat | members of the assistant's message: `{"reasoning_content":…}`; or those of the call whose id it tags, which are Google's: `{"extra_content":…}` |
 //! | Gemini | the `thoughtSignature` as a JSON string; it belongs to the call whose id it tags, or else to the next part |
 //!
 //! Who carries it is not who may read it: the data only ever goes back to a target of the issuer's family.

@@ -182,6 +182,8 @@ pub(crate) struct Call<'a> {
     pub(crate) arguments: Cow<'a, str>,
     /// Gemini's `thoughtSignature` of this call, as JSON.
     pub(crate) signature: Option<String>,
+    /// The `extra_content` of this call, as JSON: where Google's Chat dialect puts the signature.
+    pub(crate) extra: Option<Cow<'a, str>>,
     pub(crate) cache: Option<&'a str>,
 }
 

@@ -37,7 +37,10 @@ pub(crate) fn put_in_order(conversation: &mut Conversation<'_>, target: Family, 
 fn drop_foreign_thinking(turn: &mut Turn<'_>, target: Family, caller: Family, losses: &mut Losses) {
     let is_own = |block: &Block<'_>| match block {
         Block::Thinking(thought) => thought.issuer == target,
-        Block::Call(call) => target == Family::Gemini && call.signature.is_some(),
+        Block::Call(call) => {
+            (target == Family::Gemini && call.signature.is_some())
+                || (target == Family::OpenaiChat && call.extra.is_some())
+        }
         _ => false,
     };
     let has_own = turn.blocks.iter().any(is_own);
@@ -48,8 +51,15 @@ fn drop_foreign_thinking(turn: &mut Turn<'_>, target: Family, caller: Family, lo
             false
         }
         Block::Thinking(thought) => !thought.pieces().is_empty(),
-        Block::Call(call) if target != Family::Gemini => {
-            lost |= call.signature.take().is_some();
+        Block::Call(call) => {
+            lost |= target != Family::Gemini && call.signature.take().is_some();
+            if target != Family::OpenaiChat && call.extra.take().is_some() {
+                // To a Chat caller it is a field of its own, whoever thought.
+                match caller {
+                    Family::OpenaiChat => losses.add("extra_content"),
+                    _ => lost = true,
+                }
+            }
             true
         }
         _ => true,

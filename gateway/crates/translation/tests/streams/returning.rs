@@ -127,6 +127,20 @@ fn a_chat_server_gets_its_reasoning_back() {
 }
 
 #[test]
+fn google_gets_the_signatures_of_its_chat_dialect_back() {
+    let expected = [
+        r#""function":{"name":"bash","arguments":"{\"command\":\"ls\"}"},"extra_content":{"google":{"thought_signature":"CsQB+/=="}}"#,
+        "\"call_a\"",
+        "\"call_b\"",
+    ];
+    check(OpenaiChat, "signed_calls", "gemini-3.8-pro", &expected);
+    for client in clients(OpenaiChat) {
+        let sent = comes_back(OpenaiChat, "signed_calls", client, "gpt-6.1", true);
+        assert!(!sent.contains("extra_content"), "{sent}");
+    }
+}
+
+#[test]
 fn gemini_gets_its_signatures_back() {
     check(
         Gemini,

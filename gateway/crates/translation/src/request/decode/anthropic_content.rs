@@ -130,6 +130,7 @@ fn call<'a>(fields: &Object<'a>, cache: Option<&'a str>) -> Call<'a> {
         tool: function(fields.plain("name").unwrap_or_default()),
         arguments: input.map_or("{}", Json::raw).into(),
         signature: None,
+        extra: None,
         cache,
     }
 }

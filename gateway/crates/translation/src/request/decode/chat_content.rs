@@ -174,6 +174,7 @@ fn calls<'a>(fields: &Object<'a>, blocks: &mut Vec<Block<'a>>, losses: &mut Loss
         } else {
             ToolKind::Function
         };
+        let extra = call.get("extra_content").filter(|extra| extra.is_object());
         let arguments = if is_custom {
             input_as_arguments(inner.text("input"))
         } else {
@@ -189,6 +190,7 @@ fn calls<'a>(fields: &Object<'a>, blocks: &mut Vec<Block<'a>>, losses: &mut Loss
                 },
                 arguments,
                 signature: None,
+                extra: extra.map(|extra| extra.raw().into()),
                 cache: None,
             },
         );
@@ -202,6 +204,7 @@ fn calls<'a>(fields: &Object<'a>, blocks: &mut Vec<Block<'a>>, losses: &mut Loss
                 tool: function(name),
                 arguments: arguments_in(earlier_way.text("arguments").as_ref(), losses),
                 signature: None,
+                extra: None,
                 cache: None,
             },
         );

@@ -109,6 +109,7 @@ impl<'a, 'l> Reader<'a, 'l> {
             tool: function(name),
             arguments: args.map_or("{}", Json::raw).into(),
             signature: None,
+            extra: None,
             cache: None,
         }
     }

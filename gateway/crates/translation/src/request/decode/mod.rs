@@ -49,9 +49,20 @@ fn lose_unknown(fields: &Object<'_>, known: &[&str], losses: &mut Losses) {
 /// A tool call as it stands in the history, and before it what its id carried. Gemini's part of that belongs to the
 /// call itself; a thought that had no other place was the first thing said.
 fn push_call<'a>(blocks: &mut Vec<Block<'a>>, mut call: Call<'a>) {
+    // Where a dialect has a field for it, what belongs to a call stands before it.
+    if let Some(Block::Thinking(before)) = blocks.last()
+        && let Some(extra) = extra_in(before)
+    {
+        call.extra = Some(extra);
+        blocks.pop();
+    }
     let Some(carried) = untag(&mut call.id) else {
         return blocks.push(Block::Call(call));
     };
+    if let Some(extra) = extra_in(&carried) {
+        call.extra = Some(extra);
+        return blocks.push(Block::Call(call));
+    }
     if carried.issuer == Family::Gemini {
         call.signature = Some(carried.data.into_owned());
         return blocks.push(Block::Call(call));
@@ -63,6 +74,13 @@ fn push_call<'a>(blocks: &mut Vec<Block<'a>>, mut call: Call<'a>) {
         blocks.insert(0, Block::Thinking(carried));
     }
     blocks.push(Block::Call(call));
+}
+
+/// What a Chat server wants back with a call of its own.
+fn extra_in<'a>(carried: &Thinking<'_>) -> Option<Cow<'a, str>> {
+    let data = (carried.issuer == Family::OpenaiChat).then(|| Json::parse(carried.data.as_bytes()))?;
+    let extra = data?.object().get("extra_content").filter(|extra| extra.is_object())?;
+    Some(Cow::Owned(extra.raw().to_owned()))
 }
 
 /// A thought, once: the same may stand in a field of its own and in the id of a call.

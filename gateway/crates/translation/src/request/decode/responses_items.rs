@@ -123,6 +123,7 @@ fn call<'a>(fields: &Object<'a>, tool: ClientTool, arguments: Cow<'a, str>) -> C
         tool,
         arguments,
         signature: None,
+        extra: None,
         cache: None,
     }
 }

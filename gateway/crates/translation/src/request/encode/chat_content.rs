@@ -6,6 +6,7 @@ use crate::request::conversation::{Block, Media, MediaKind, Role, Source, TextBl
 use crate::request::encode::Encoding;
 use crate::request::encode::files::{refused, text_of, url_of};
 use crate::request::losses::Field;
+use crate::request::models;
 
 /// Between texts that become one: many servers take nothing but a single text.
 const PARAGRAPH: &str = "\\n\\n";
@@ -63,6 +64,11 @@ impl<'a> Encoding<'_, 'a> {
             // The model's own pictures have no place in its messages.
             self.losses.add("image");
         }
+        // Their own vendor refuses what it does not know.
+        let takes_extras = !models::is_openai(self.wanted.model);
+        if !takes_extras && calls.iter().any(|call| call.extra.is_some()) {
+            self.lose(Field::Thinking);
+        }
         messages.object(|message| {
             message.plain("role", "assistant");
             if parts.is_empty() {
@@ -83,6 +89,7 @@ impl<'a> Encoding<'_, 'a> {
                             function.plain("name", &self.names.tool(&call.tool));
                             function.plain("arguments", &call.arguments);
                         });
+                        object.optional_json("extra_content", call.extra.as_deref().filter(|_| takes_extras));
                     });
                 }
             });

@@ -111,7 +111,13 @@ impl ChatReader {
             self.words(Kind::Refusal, &refusal);
         }
         for call in delta.tool_calls.iter().flatten() {
-            self.call(call);
+            if !self.call(call) {
+                heard.push(Heard::Lost("thought_signature"));
+            }
+        }
+        if delta.extra_content.as_ref().is_some_and(is_signed) {
+            // It belongs to a text, for which no caller has a place.
+            heard.push(Heard::Lost("thought_signature"));
         }
         if delta.annotations.is_some_and(|notes| !notes.is_empty()) {
             heard.push(Heard::Lost("citations"));
@@ -180,7 +186,8 @@ impl ChatReader {
         self.sequence.piece(key, kind, piece);
     }
 
-    fn call(&mut self, call: &ToolCall) {
+    /// False if the call bears a signature that came too late to go with it.
+    fn call(&mut self, call: &ToolCall) -> bool {
         self.has_said = true;
         self.end_thought();
         let (function, custom) = (call.function.as_ref(), call.custom.as_ref());
@@ -190,6 +197,7 @@ impl ChatReader {
             .unwrap_or_default();
         let id = call.id.as_deref().unwrap_or_default();
         let key = self.key_of(call.index, id, name);
+        let mut is_kept = !call.extra_content.as_ref().is_some_and(is_signed);
         if let Some(head) = self.sequence.head(key) {
             if head.name.is_empty() {
                 name.clone_into(&mut head.name);
@@ -198,6 +206,10 @@ impl ChatReader {
                 head.id = Some(id.to_owned());
             }
             head.is_free_text |= custom.is_some();
+            if let Some(extra) = call.extra_content.as_ref().filter(|extra| extra.is_object()) {
+                head.opaque = Some(json!({"extra_content": extra}).to_string());
+                is_kept = true;
+            }
         }
         if let Some(arguments) = function.and_then(|function| function.arguments.as_deref()) {
             self.sequence.piece(key, Kind::Call, &arguments_text(arguments));
@@ -205,6 +217,7 @@ impl ChatReader {
         if let Some(input) = custom.and_then(|custom| custom.input.as_deref()) {
             self.sequence.piece(key, Kind::Call, input);
         }
+        is_kept
     }
 
     /// Which call this is a piece of; a new one where an index is used again for another id.
@@ -271,6 +284,11 @@ impl ChatReader {
         heard.push(Heard::Over);
         Ok(())
     }
+}
+
+/// True for what holds a signature of Google's.
+fn is_signed(extra: &Value) -> bool {
+    extra.pointer("/google/thought_signature").is_some_and(Value::is_string)
 }
 
 impl Thought {

@@ -33,6 +33,7 @@ pub(super) struct Delta {
     pub(super) tool_calls: Option<Vec<ToolCall>>,
     pub(super) annotations: Option<Vec<Value>>,
     pub(super) audio: Option<Value>,
+    pub(super) extra_content: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -56,6 +57,8 @@ pub(super) struct ToolCall {
     pub(super) id: Option<String>,
     pub(super) function: Option<Function>,
     pub(super) custom: Option<Custom>,
+    /// Where Google's Chat dialect puts the signature of a call.
+    pub(super) extra_content: Option<Value>,
 }
 
 #[derive(Default, Deserialize)]
