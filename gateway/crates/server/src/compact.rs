@@ -6,12 +6,12 @@ use std::time::Instant;
 use airside_protocols::{Address, Family, FrontDoor, compacted, summary_request};
 use bytes::Bytes;
 use http::Response;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, TE};
 use http_body_util::{BodyExt as _, Collected, Limited};
 
 use crate::authenticate::authenticate;
 use crate::body::{RequestBody, check_framing};
-use crate::call::{AnswerStream, Arrived, CALL_ID, Told, serve};
+use crate::call::{AnswerStream, Arrived, CALL_ID, serve};
 use crate::gateway::Worker;
 use crate::reply::{self, Refusal, RefusalCode};
 
@@ -41,6 +41,8 @@ pub(crate) async fn compact(worker: &Arc<Worker>, mut arrived: Arrived) -> Respo
     let _ = Limited::new(answered.into_body(), LONGEST_ANSWER).collect().await;
     let mut head = again;
     head.headers.remove(CONTENT_LENGTH);
+    // The answer is taken whole and said anew: nothing can follow it.
+    head.headers.remove(TE);
     let arrived = Arrived {
         address: Address {
             door: FrontDoor::Responses,
@@ -83,8 +85,9 @@ fn is_not_to_be_had(answered: &Response<AnswerStream>) -> bool {
 }
 
 async fn sealed(worker: &Worker, request: &[u8], summary: Response<AnswerStream>) -> Response<AnswerStream> {
-    let answer = summary.into_body();
-    let call_id = answer.told.get(CALL_ID).map(str::to_owned);
+    let mut answer = summary.into_body();
+    // All that the summary's call says of itself: it is the one that made this answer.
+    let told = std::mem::take(&mut answer.told);
     let gateway = &worker.gateway;
     let now = gateway.clock.now();
     let collected = Limited::new(answer, LONGEST_ANSWER).collect().await;
@@ -96,8 +99,8 @@ async fn sealed(worker: &Worker, request: &[u8], summary: Response<AnswerStream>
             "compaction_failed",
             "The model gave no summary of this conversation.",
         );
-        return refusal.into_response(Family::OpenaiResponses, &gateway.identifiers.new_id("call", now));
+        let refused = refusal.into_response(Family::OpenaiResponses, told.get(CALL_ID).unwrap_or_default());
+        return refused.map(|body| body.telling(told));
     };
-    let told = call_id.as_deref().map(Told::id).unwrap_or_default();
     reply::json(200, body).map(|body| body.telling(told))
 }

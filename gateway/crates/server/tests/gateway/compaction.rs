@@ -37,6 +37,19 @@ fn a_provider_that_does_not_is_asked_for_a_summary_and_gets_it_back_open() {
         (&json!("fix it"), &json!("compaction"))
     );
     assert_eq!(provider.received()[1].line, "POST /v1/responses HTTP/1.1");
+    let told = |name: &str| {
+        reply
+            .header(&format!("x-airside-{name}"))
+            .unwrap_or_else(|| panic!("no {name}"))
+    };
+    assert_eq!(
+        (told("provider"), told("model"), told("attempts")),
+        ("a", "real/a", "1")
+    );
+    assert!(!told("route").is_empty() && !told("overhead-ms").is_empty());
+    assert_eq!(told("cost-usd"), "0.000014", "10 tokens at a dollar, 2 at two");
+    let summary_id = told("call-id").to_owned();
+    assert_eq!(told("request-id"), summary_id);
     assert_eq!(body(&provider, 1)["input"].as_array().unwrap().len(), 3);
     let next = json!({"model": "m", "input": [output[1], {"type": "message", "role": "user", "content": "go on"}]});
     assert_eq!(place.post("/v1/responses", &next.to_string()).status, 200);
@@ -46,6 +59,7 @@ fn a_provider_that_does_not_is_asked_for_a_summary_and_gets_it_back_open() {
         .to_owned();
     assert!(said.ends_with("half done"), "{said}");
     let records = place.journal(3);
+    assert_eq!(records[1]["call_id"], json!(summary_id));
     assert_eq!(
         (&records[1]["front_door"], &records[1]["usage"]["output"]),
         (&json!("openai-responses"), &json!(2))
@@ -72,5 +86,9 @@ fn an_answer_without_a_summary_is_an_error() {
     assert_eq!(
         (reply.status, &reply.json()["error"]["code"]),
         (502, &json!("compaction_failed"))
+    );
+    assert_eq!(
+        (reply.header("x-airside-provider"), reply.header("x-airside-call-id")),
+        (Some("a"), place.journal(2)[1]["call_id"].as_str())
     );
 }
