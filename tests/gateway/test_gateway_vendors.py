@@ -108,6 +108,59 @@ async def test_what_converse_cannot_be_told_is_said(clouds: Clouds) -> None:
     assert [loss["field"] for loss in record["translation"]["losses"]] == lost
 
 
+@pytest.mark.parametrize(
+    ("name", "lost"),
+    [
+        (
+            "bedrock",
+            (
+                "anthropic_beta cache_control.scope container eager_input_streaming mcp_servers service_tier speed "
+                "x-anthropic-billing-header"
+            ),
+        ),
+        ("vertex-claude", "anthropic_beta cache_control.scope container mcp_servers output_format speed"),
+    ],
+)
+async def test_flags_and_fields_that_a_cloud_does_not_know_go_together_and_are_said(
+    clouds: Clouds, name: str, lost: str
+) -> None:
+    mark = {"type": "ephemeral", "scope": "global"}
+    billing = {"type": "text", "text": "x-anthropic-billing-header: cc_version=2"}
+    system: Any = [billing, {"type": "text", "text": "You are brief.", "cache_control": mark}]
+    tools: Any = [{"name": "look", "input_schema": LOOK, "eager_input_streaming": True}]
+    fields: Any = {"speed": "fast", "mcp_servers": [], "container": "c", "service_tier": "auto"}
+    if name != "bedrock":
+        fields["output_format"] = {"type": "json_schema", "schema": LOOK}
+    async with claude(clouds) as client:
+        answer = await client.messages.with_raw_response.create(
+            model=name,
+            max_tokens=20,
+            system=system,
+            tools=tools,
+            messages=[{"role": "user", "content": SAY}],
+            extra_headers={
+                "anthropic-beta": "fast-mode-2026-02-01,mcp-client-2025-11-20,structured-outputs-2025-11-13"
+            },
+            extra_body=fields,
+        )
+    assert answer.headers["x-airside-dropped"].split(",") == lost.split()
+    (record,) = clouds.gateway.records(1)
+    assert [loss["field"] for loss in record["translation"]["losses"]] == lost.split()
+    assert record["cost_nanousd"] == costs(record) > 0
+
+
+@pytest.mark.parametrize("name", ["bedrock", "converse"])
+async def test_a_place_where_data_must_stay_is_refused_by_bedrock(clouds: Clouds, name: str) -> None:
+    async with claude(clouds) as client:
+        with pytest.raises(anthropic.BadRequestError, match="inference_geo"):
+            await client.messages.create(
+                model=name,
+                max_tokens=20,
+                messages=[{"role": "user", "content": SAY}],
+                extra_body={"inference_geo": "eu"},
+            )
+
+
 @pytest.mark.parametrize(("name", "place"), [("bedrock", "aws"), ("converse", "aws"), ("vertex-claude", "google")])
 async def test_a_clouds_refusal_is_said_as_claude_would(clouds: Clouds, name: str, place: str) -> None:
     ask: Any = {"model": name, "max_tokens": 20, "messages": [{"role": "user", "content": "hi"}]}

@@ -77,6 +77,8 @@ async def test_bedrock_lets_in_who_signs_or_has_a_key(models: SimulatedModels, h
         ({"anthropic_version": "2023-06-01"}, "bedrock-2023-05-31"),
         ({"system": [{"type": "text", "text": "s", "cache_control": {"scope": "global"}}]}, "scope"),
         ({"anthropic_beta": ["one,two"]}, "invalid beta flag"),
+        ({"speed": "fast"}, "speed: Extra inputs"),
+        ({"tools": [{"name": "t", "eager_input_streaming": True}]}, "eager_input_streaming: Extra inputs"),
     ],
 )
 async def test_bedrock_takes_no_more_than_it_knows(

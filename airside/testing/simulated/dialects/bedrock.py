@@ -43,7 +43,7 @@ _IN_STREAM = {
     429: "throttlingException",
     503: "serviceUnavailableException",
 }
-_NOT_KNOWN = frozenset({"model", "stream", "service_tier", "mcp_servers", "container"})
+_NOT_KNOWN = frozenset({"model", "stream", "service_tier", "mcp_servers", "container", "speed", "inference_geo"})
 
 
 class BedrockWire:
@@ -99,6 +99,8 @@ class BedrockInvoke(BedrockWire, AnthropicMessages):
             raise VendorError(400, f"{unknown[0]}: Extra inputs are not permitted")
         if any("scope" in mark for mark in cache_marks(request)):
             raise VendorError(400, "cache_control.ephemeral.scope: Extra inputs are not permitted")
+        if any("eager_input_streaming" in as_object(tool) for tool in as_list(request.get("tools"))):
+            raise VendorError(400, "tools.0.custom.eager_input_streaming: Extra inputs are not permitted")
         if any("," in as_text(flag) for flag in as_list(request.get("anthropic_beta"))):
             raise VendorError(400, "invalid beta flag")
         require_fields(operation, request, but="model")

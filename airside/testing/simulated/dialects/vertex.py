@@ -31,6 +31,7 @@ from airside.testing.simulated.dialects.contract import (
 from airside.testing.simulated.dialects.gemini import Gemini, error_fields
 from airside.testing.simulated.json_reading import as_object, as_text
 
+_NOT_KNOWN = frozenset({"mcp_servers", "container", "speed", "output_format"})
 _LIFE = timedelta(hours=1)
 _JWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
@@ -59,6 +60,9 @@ class VertexClaude(AnthropicMessages):
             require_fields(operation, body, but="model")
         else:
             require_fields(operation, body)
+        unknown = sorted(_NOT_KNOWN & body.keys())
+        if unknown:
+            raise VendorError(400, f"{unknown[0]}: Extra inputs are not permitted")
         if any("scope" in mark for mark in cache_marks(body)):
             raise VendorError(400, "cache_control.ephemeral.scope: Extra inputs are not permitted")
 
