@@ -13,6 +13,7 @@ from airside.agents.agents import Agent
 from airside.api.agents import AgentResource, agent_resource
 from airside.api.services import Services
 from airside.sessions.log import Event
+from airside.sessions.repository_address import without_credentials
 from airside.sessions.sessions import Repository, Session
 from airside.sessions.states import SessionState, WireStatus, wire_status
 from airside.spending.budgets import NANOUSD_PER_USD
@@ -151,7 +152,7 @@ def _repository(session: Session, repository: Repository) -> dict[str, Any]:
     return {
         "id": f"{session.session_id}_repository",
         "type": "github_repository",
-        "url": repository.url,
+        "url": without_credentials(repository.url),
         "mount_path": "/workspace",
         "checkout": checkout,
         "created_at": stamp,

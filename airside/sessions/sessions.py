@@ -16,6 +16,7 @@ from airside.errors import NotFound
 from airside.events import JsonObject
 from airside.ids import AgentId, EnvironmentId, Ids, ProjectId, SessionId
 from airside.sessions.log import GENESIS
+from airside.sessions.repository_address import refuse_credentials
 from airside.sessions.states import OVER, SessionState, Wanted, check_transition
 from airside.storage.tables import sessions
 
@@ -102,7 +103,9 @@ class Sessions:
         self._ids = ids
 
     async def create(self, connection: AsyncConnection, new: NewSession) -> Session:
-        """A session that waits for its first input."""
+        """A session that waits for its first input. Raises `BadInput` for a repository URL with a credential in it."""
+        if new.repository is not None:
+            refuse_credentials(new.repository.url)
         session_id, now = self._ids.session(), self._clock.now()
         await connection.execute(
             insert(sessions).values(

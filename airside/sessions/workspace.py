@@ -15,6 +15,7 @@ from pathlib import Path
 from airside.errors import AirsideError, BadInput
 from airside.ids import SessionId
 from airside.sandboxes.contract import Sandbox
+from airside.sessions.repository_address import refuse_credentials, text_without_credentials
 from airside.sessions.sessions import Repository
 
 CLONE_TIMEOUT_S = 600.0
@@ -63,7 +64,7 @@ class Cloner:
         """Make the workspace unless it is there, and return the commit it began with.
 
         Atomic: a clone that was cut off is begun again. Raises `RepositoryUnavailable`, and `BadInput` for a local
-        path where those are not allowed.
+        path where those are not allowed and for a URL with a credential in it: git would write it into the clone.
         """
         if not is_provided(workspace):
             partial = workspace.with_name("workspace.partial")
@@ -98,6 +99,7 @@ class Cloner:
             raise BadInput(
                 f"{repository.url!r} is no repository", hint="Give an absolute path on the server, or a URL."
             )
+        refuse_credentials(repository.url)
         branch = [f"--branch={repository.branch}"] if repository.branch else []
         await self._git(
             folder.parent,
@@ -146,7 +148,7 @@ class Cloner:
         if process.returncode != 0:
             detail = errors.decode(errors="replace").strip() or f"exit code {process.returncode}"
             raise RepositoryUnavailable(
-                f"git {arguments[0]} failed: {detail}",
+                f"git {arguments[0]} failed: {text_without_credentials(detail)}",
                 hint="Check the address, the branch and what this server may read.",
             )
         return output.decode(errors="replace")

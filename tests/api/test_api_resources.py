@@ -228,3 +228,23 @@ async def test_a_body_that_will_be_too_large_is_refused_before_it_comes(configur
     async with asyncio.timeout(10):
         assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
     writer.close()
+
+
+async def test_a_repository_url_with_a_password_is_refused_without_being_stored_or_shown(configured) -> None:
+    resource = {"type": "git_repository", "url": "http://bob:s3cretpw@127.0.0.1:7841/pub.git"}
+    answer = await configured.client.post("/v1/sessions", json={"agent": "fixer", "resources": [resource]})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "credential_in_address")
+    assert "s3cretpw" not in answer.text
+    assert (await configured.client.get("/v1/sessions")).json()["data"] == []
+
+
+async def test_a_password_that_was_stored_with_a_repository_is_not_shown(configured) -> None:
+    resource = {"type": "git_repository", "url": "http://127.0.0.1:7841/pub.git"}
+    made = (await configured.client.post("/v1/sessions", json={"agent": "fixer", "resources": [resource]})).json()
+    stored = [{"url": "http://bob:s3cretpw@127.0.0.1:7841/pub.git", "branch": None, "commit": None}]
+    async with configured.services.database.write() as connection:
+        await configured.services.sessions.change(connection, made["id"], resources=stored)
+    shown = await configured.client.get(f"/v1/sessions/{made['id']}")
+    listed = await configured.client.get("/v1/sessions")
+    assert shown.json()["resources"][0]["url"] == resource["url"]
+    assert "s3cretpw" not in shown.text + listed.text
