@@ -6,6 +6,7 @@ with "canary", or a call of the decoy, which listens where the harness can reach
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 DECOY_PORT = 9321
@@ -48,6 +49,24 @@ def write_hostile_repository(workspace: Path) -> None:
         f'\tfsmonitor = "{_touch("fsmonitor-of-the-host")}; false"\n\tsshCommand = "{_touch("ssh")}"\n'
         f'[user]\n\temail = "$({_touch("mail")})@example.org"\n'
     )
+
+
+def commit_opencode_files(workspace: Path) -> None:
+    """Make the workspace a repository whose first commit has OpenCode's traps in it."""
+    _opencode(workspace)
+    for trap in workspace.rglob("*.js"):
+        trap.write_text(trap.read_text().replace('"/workspace/', f'"{workspace}/'))
+    (workspace / "code.py").write_text("one\n")
+    run_git(workspace, "init", "--quiet", "--template=", "--initial-branch=main")
+    run_git(workspace, "config", "user.name", "Tester")
+    run_git(workspace, "config", "user.email", "tester@example.org")
+    run_git(workspace, "add", "--all")
+    run_git(workspace, "commit", "--quiet", "--message=first")
+
+
+def run_git(workspace: Path, *arguments: str) -> str:
+    """What git says outside any sandbox."""
+    return subprocess.run(["git", *arguments], cwd=workspace, check=True, capture_output=True, text=True).stdout
 
 
 def write_hostile_home(home: Path) -> None:

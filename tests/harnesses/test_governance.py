@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from harness_lab import ALL_ALLOWED, HARNESSES, Lab, calls, said, scripted
-from hostile_repository import write_hostile_home, write_hostile_repository
+from hostile_repository import commit_opencode_files, run_git, write_hostile_home, write_hostile_repository
 
 from airside.harnesses.contract import HarnessFailed, ToolResult, TurnEnd
 from airside.sandboxes.contract import GatewayAddress, SandboxSpec
@@ -52,6 +52,60 @@ async def test_a_hostile_repository_changes_nothing(lab: Lab, harness: str) -> N
     everything = b"".join(request.body for request in lab.models.requests())
     assert b"PLANTED-" not in everything
     assert {request.key for request in lab.models.requests()} == {"air_session_token"}
+
+
+@pytest.mark.harness
+@pytest.mark.timeout(120)
+async def test_git_works_on_beside_what_is_concealed(lab: Lab) -> None:
+    workspace = lab.paths.workspace
+    commit_opencode_files(workspace)
+    (workspace / "opencode.jsonc").write_text("{}\n")  # of an earlier turn, and not committed
+    (workspace / ".opencode" / "new.md").write_text("new\n")
+    as_it_was = run_git(workspace, "status", "--porcelain", "--untracked-files=all")
+    talk = await lab.start("opencode")
+    steps = """
+- calls:
+    - bash: cat opencode.json .opencode/plugin/helpful.js; git status --porcelain
+- calls:
+    - bash: set -e; echo two >code.py; git add -A; git commit -qm second
+- calls:
+    - bash: set -e; echo three >code.py; git commit -qam third; git checkout -qb other
+- calls:
+    - bash: set -e; echo four >code.py; git stash -q; git stash pop -q; git commit -qam fourth; git rebase -q main
+- calls:
+    - bash: set -e; git reset -q --hard; git checkout -q main; git merge -q other
+- say: Committed.
+"""
+    events = await talk.turn(scripted(steps))
+    assert said(events) == ["Committed."]
+    reading, *working = [result.text.strip() for _, result in calls(events)]
+    assert [line.rpartition(": ")[2] for line in reading.splitlines()] == ["Permission denied"] * 2
+    assert [text for text in working if text not in ("", "(no output)")] == []
+    await talk.running.close()
+    assert not list(workspace.glob("canary*"))
+    history = run_git(workspace, "log", "--format=%s", "--name-only", "main~3..main").split()
+    assert history == ["fourth", "code.py", "third", "code.py", "second", "code.py"]
+    assert run_git(workspace, "status", "--porcelain", "--untracked-files=all") == as_it_was
+    assert {line[0] for line in run_git(workspace, "ls-files", "-t").splitlines()} == {"H"}
+    assert not (workspace / ".git" / "info").exists()
+
+
+@pytest.mark.harness
+@pytest.mark.timeout(120)
+async def test_the_marks_of_a_turn_that_was_killed_are_taken_back(lab: Lab) -> None:
+    workspace = lab.paths.workspace
+    commit_opencode_files(workspace)
+    (workspace / ".git" / "info").mkdir()
+    (workspace / ".git" / "info" / "exclude").write_text("*.log\n")
+    await lab.start("opencode")
+    assert "S opencode.json" in run_git(workspace, "ls-files", "-t")
+    (workspace / ".git" / "index.lock").touch()
+    await lab.sandbox("opencode").stop_leftovers()
+    second = await lab.start("opencode")
+    (workspace / ".git" / "index.lock").touch()
+    await second.running.close()
+    assert "S opencode.json" not in run_git(workspace, "ls-files", "-t")
+    assert (workspace / ".git" / "info" / "exclude").read_text() == "*.log\n"
 
 
 async def test_the_projects_own_instructions_are_heard(lab: Lab, harness: str) -> None:

@@ -23,7 +23,8 @@ from airside.harnesses.json_values import part, text
 from airside.harnesses.opencode.database import SESSION_FILES, holds_input, holds_session
 from airside.harnesses.opencode.messages import Turn
 from airside.harnesses.opencode.server import EventStream, OpenCodeServer
-from airside.harnesses.opencode.settings import FAMILIES, PROVIDER, TRAPS, command, environment
+from airside.harnesses.opencode.settings import FAMILIES, PROVIDER, command, environment
+from airside.harnesses.opencode.traps import TRAPS, give_back_to_git, keep_from_git
 from airside.harnesses.reports import Reports, describe_death, report_death
 from airside.harnesses.starting import wait_until_up
 from airside.routing.protocols import ProviderProtocol
@@ -48,6 +49,14 @@ class OpenCodeHarness:
     session_files: Sequence[str] = SESSION_FILES
 
     async def start(self, spec: HarnessSpec, sandbox: Sandbox) -> RunningOpenCode:
+        await keep_from_git(sandbox)
+        try:
+            return await self._start(spec, sandbox)
+        except BaseException:
+            await give_back_to_git(sandbox)
+            raise
+
+    async def _start(self, spec: HarnessSpec, sandbox: Sandbox) -> RunningOpenCode:
         port = sandbox.free_port()
         password = secrets.token_urlsafe(24)
         process = await sandbox.start(
@@ -56,7 +65,7 @@ class OpenCodeHarness:
         server = OpenCodeServer(sandbox.endpoint(port), password)
         greeting = _begin(process, server, spec)
         events, started = await wait_until_up(process, "OpenCode", greeting, within_s=_STARTS_WITHIN_S)
-        return RunningOpenCode(process, server, events, started, spec)
+        return RunningOpenCode(process, server, events, started, spec, sandbox=sandbox)
 
     def holds_session(self, home: Path, native_session_id: str) -> bool:
         return holds_session(home, native_session_id)
@@ -107,9 +116,17 @@ class RunningOpenCode:
     """One server with one conversation."""
 
     def __init__(
-        self, process: SandboxProcess, server: OpenCodeServer, events: EventStream, started: Started, spec: HarnessSpec
+        self,
+        process: SandboxProcess,
+        server: OpenCodeServer,
+        events: EventStream,
+        started: Started,
+        spec: HarnessSpec,
+        *,
+        sandbox: Sandbox,
     ) -> None:
         self._process = process
+        self._sandbox = sandbox
         self._server = server
         self._events = events
         self._session_id = started.native_session_id
@@ -173,6 +190,7 @@ class RunningOpenCode:
         self._reports.end()
         self._events.close()
         await self._process.stop()
+        await give_back_to_git(self._sandbox)
 
     async def _pull(self) -> bool:
         try:

@@ -36,10 +36,6 @@ _TOOLS = {
 # and the skills of the repository stay denied.
 _ALWAYS = ("doom_loop", "external_directory", "task", "todoread", "todowrite")
 
-# Of two readers of its configuration one heeds the switches below. The other loads plugins, which are programs, from
-# these places whatever is switched off, so they are kept out of its sight.
-TRAPS = (".opencode", "opencode.json", "opencode.jsonc")
-
 _OFF = (
     "OPENCODE_DISABLE_AUTOUPDATE",
     "OPENCODE_DISABLE_CLAUDE_CODE",
