@@ -150,8 +150,8 @@ class Sandbox(Protocol):
 
         PATH, HOME, LANG and TERM are set unless given. It dies with the calling process. With `listens_on`, the port
         that the program will open on its own loopback can be reached through `endpoint`. What `conceals` names in
-        the workspace cannot be read, by the program or by what it starts; a kind that isolates nothing conceals
-        nothing. Raises `SandboxUnavailable`.
+        the workspace cannot be read, by the program or by what it starts. Raises `SandboxUnavailable`, also for what
+        is there and cannot be concealed: a kind that isolates nothing can conceal nothing.
         """
         ...
 

@@ -9,7 +9,7 @@ from harness_lab import ALL_ALLOWED, HARNESSES, Lab, calls, said, scripted
 from hostile_repository import commit_opencode_files, run_git, write_hostile_home, write_hostile_repository
 
 from airside.harnesses.contract import HarnessFailed, ToolResult, TurnEnd
-from airside.sandboxes.contract import GatewayAddress, SandboxSpec
+from airside.sandboxes.contract import GatewayAddress, SandboxSpec, SandboxUnavailable
 from airside.sandboxes.process import ProcessDriver
 from airside.tools.grants import BuiltinTool, Permission
 
@@ -106,6 +106,25 @@ async def test_the_marks_of_a_turn_that_was_killed_are_taken_back(lab: Lab) -> N
     await second.running.close()
     assert "S opencode.json" not in run_git(workspace, "ls-files", "-t")
     assert (workspace / ".git" / "info" / "exclude").read_text() == "*.log\n"
+
+
+@pytest.mark.harness
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("left", [(".opencode",), ("opencode.json",), ()])
+async def test_opencode_is_not_started_where_its_traps_cannot_be_concealed(lab: Lab, left: tuple[str, ...]) -> None:
+    workspace = lab.paths.workspace
+    commit_opencode_files(workspace)
+    for name in {".opencode", "opencode.json"} - set(left):
+        run_git(workspace, "rm", "-rq", name)
+    if left:
+        with pytest.raises(SandboxUnavailable, match=f"{left[0]} in the workspace") as refused:
+            await lab.start("opencode", "process")
+        assert "`bubblewrap`" in (refused.value.hint or "")
+    else:
+        talk = await lab.start("opencode", "process")
+        assert said(await talk.turn(scripted("- say: Harmless."))) == ["Harmless."]
+    assert not list(workspace.glob("canary*"))
+    assert "S " not in run_git(workspace, "ls-files", "-t")
 
 
 async def test_the_projects_own_instructions_are_heard(lab: Lab, harness: str) -> None:

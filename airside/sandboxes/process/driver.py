@@ -15,7 +15,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from airside.sandboxes.contract import SESSION_VARIABLE, Completed, Endpoint, SandboxSpec
+from airside.sandboxes.contract import SESSION_VARIABLE, Completed, Endpoint, SandboxSpec, SandboxUnavailable
 from airside.sandboxes.leftovers import end_marked
 from airside.sandboxes.running import Ending, Launch, RunningProgram, complete, spawn
 from airside.sandboxes.surroundings import PLAIN_GIT, environment_of, limited
@@ -52,9 +52,20 @@ class ProcessSandbox:
         listens_on: int | None = None,
         conceals: Sequence[str] = (),
     ) -> RunningProgram:
-        # The port is on the machine's own loopback already; and nothing can be concealed from an ordinary process.
-        del listens_on, conceals
+        del listens_on  # the port is on the machine's own loopback already
+        self._refuse_what_it_cannot_conceal(conceals)
         return await self._spawn(command, environment)
+
+    def _refuse_what_it_cannot_conceal(self, names: Sequence[str]) -> None:
+        places = [self.workspace / name for name in names]
+        there = [place.name for place in places if place.exists() or place.is_symlink()]
+        if there:
+            raise SandboxUnavailable(
+                f"{' and '.join(there)} in the workspace could run programs on this machine when the harness starts, "
+                "and the sandbox `process` cannot conceal anything",
+                hint="choose the sandbox `bubblewrap` for the environment of the agent, or a repository without "
+                f"{'it' if len(there) == 1 else 'them'}",
+            )
 
     async def _spawn(
         self, command: Sequence[str], environment: Mapping[str, str], *, stderr_bytes: int = 64 << 10
