@@ -162,8 +162,12 @@ def _repository(session: Session, repository: Repository) -> dict[str, Any]:
 
 def event_wire(event: Event) -> dict[str, Any]:
     """An event as the wire shows it: its payload, with `sequence` and the hash that links it as our additions."""
+    payload = dict(event.payload)
+    if "sha256" in payload:
+        # Older logs hold an artifact's hash under the name of the event's own; what is stored cannot change.
+        payload["artifact_sha256"] = payload.pop("sha256")
     return {
-        **event.payload,
+        **payload,
         "id": event.event_id,
         "type": event.type,
         "processed_at": event.at.isoformat(),

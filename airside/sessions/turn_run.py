@@ -272,7 +272,7 @@ class TurnRun:
             payload: JsonObject = {
                 "artifact_id": made.artifact_id,
                 "kind": kind,
-                "sha256": sha256,
+                "artifact_sha256": sha256,  # `sha256` is the event's own on the wire
                 "size_bytes": made.size_bytes,
             }
             await self._append(connection, Entry("session.artifact_created", payload))

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import httpx2
+import pytest
 
 from airside.ids import SessionId
 
@@ -83,6 +84,23 @@ async def stream_after_first_byte(configured, session_id: str) -> AsyncGenerator
                 number = int(line[4:])
             elif line.startswith("data: {") and number:
                 yield number, json.loads(line[6:])
+
+
+@pytest.mark.parametrize("name", ["artifact_sha256", "sha256"])  # as it is written, and as it was
+async def test_an_artifact_and_the_event_that_tells_of_it_keep_their_own_hashes(configured, name: str) -> None:
+    session_id = await session_of(configured)
+    payload = {"artifact_id": "artf_1", "kind": "patch", name: "a" * 64, "size_bytes": 7}
+    async with configured.services.database.write() as connection:
+        event = await configured.services.log.append(
+            connection, SessionId(session_id), "session.artifact_created", payload
+        )
+    path = f"/v1/sessions/{session_id}/events"
+    [shown] = (await configured.client.get(path)).json()["data"]
+    assert (shown["artifact_sha256"], shown["sha256"]) == ("a" * 64, event.sha256)
+    async with aclosing(stream(configured, session_id, params={"after": 0})) as events:
+        assert (await anext(events))[1] == shown
+    verdict = (await configured.client.get(f"{path}/verify")).json()
+    assert (verdict["intact"], verdict["head_sha256"]) == (True, event.sha256)
 
 
 async def test_a_wrong_position_is_refused(configured) -> None:

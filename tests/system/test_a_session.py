@@ -35,6 +35,9 @@ async def test_an_agent_changes_a_repository_and_leaves_a_patch(system: System, 
     assert [event["tool_use_id"] for event in results] == uses
     assert not any(event["is_error"] for event in results)
     assert (repository / "calc.py").read_text() == FILES["calc.py"]
+    artifacts = (await system.get(f"/v1/sessions/{session}/artifacts"))["data"]
+    made = [event["artifact_sha256"] for event in events if event["type"] == "session.artifact_created"]
+    assert made == [artifact["sha256"] for artifact in artifacts]
     patch = await patch_of(system, session)
     assert "+    return a + b  # mended" in patch
     assert "new/file.txt" in patch
