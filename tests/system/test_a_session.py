@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import tarfile
+from io import BytesIO
+from pathlib import Path
 
 import anthropic
 import pytest
@@ -44,15 +48,53 @@ async def test_an_agent_changes_a_repository_and_leaves_a_patch(system: System, 
     await system.is_intact(session)
 
 
+@pytest.mark.harness
+@pytest.mark.timeout(180)
+async def test_what_opencode_may_not_see_disturbs_neither_patch_nor_snapshot(system: System, installed: None) -> None:
+    traps = {"opencode.json": "{}\n", ".opencode/agent/helper.md": "Help.\n"}
+    repository = make_repository(system.place / "repository", {**FILES, **traps})
+    first = script({"calls": [{"write": {"path": "opencode.jsonc", "content": "{}\n"}}]}, {"say": "Written."})
+    session = await system.begin("opencode", first, repository)
+    await system.at_rest(session)
+    steps = [
+        "git add -A && git commit -qm Nothing --allow-empty",
+        "cat opencode.jsonc; echo more >more.txt; git add -A",
+    ]
+    await system.send(session, script(*({"calls": [{"bash": step}]} for step in steps), {"say": "Committed."}))
+    await system.at_rest(session)
+    assert (await system.said(session))[-1] == "Committed."
+    results = [event for event in await system.events(session) if event["type"] == "agent.tool_result"]
+    assert "Permission denied" in results[-1]["content"][0]["text"]
+    changed = [line for line in (await patch_of(system, session)).splitlines() if line.startswith("diff ")]
+    assert changed == ["diff --git a/more.txt b/more.txt", "diff --git a/opencode.jsonc b/opencode.jsonc"]
+    unpacked = system.place / "unpacked"
+    with tarfile.open(fileobj=BytesIO(await newest_of(system, session, "workspace"))) as archive:
+        archive.extractall(unpacked, filter="data")
+    assert all((unpacked / name).read_text() for name in ("opencode.jsonc", *traps))
+    assert not (unpacked / ".git" / "info").exists()
+    assert marks_of_index(unpacked) == {"H"}
+
+
+def marks_of_index(repository: Path) -> set[str]:
+    """What `git ls-files -t` tags files with: H what is tracked as usual, S what git was told to leave alone."""
+    listed = subprocess.run(["git", "ls-files", "-t"], cwd=repository, check=True, capture_output=True, text=True)
+    return {line[0] for line in listed.stdout.splitlines()}
+
+
 async def patch_of(system: System, session: str) -> str:
     artifacts = (await system.get(f"/v1/sessions/{session}/artifacts"))["data"]
     assert {artifact["kind"] for artifact in artifacts} == {"patch", "workspace", "harness_files"}
-    newest = [artifact for artifact in artifacts if artifact["kind"] == "patch"][-1]
+    return (await newest_of(system, session, "patch")).decode()
+
+
+async def newest_of(system: System, session: str, kind: str) -> bytes:
+    artifacts = (await system.get(f"/v1/sessions/{session}/artifacts"))["data"]
+    newest = [artifact for artifact in artifacts if artifact["kind"] == kind][-1]
     path = f"/v1/sessions/{session}/artifacts/{newest['id']}/content"
     answer = await system._http.get(
         f"{system.url}{path}", headers={"authorization": f"Bearer {system.data.admin_token()}"}
     )
-    return answer.text
+    return answer.content
 
 
 async def test_what_it_used_is_what_the_providers_counted(system: System, harness: str) -> None:
