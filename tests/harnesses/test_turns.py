@@ -58,6 +58,20 @@ async def test_files_are_written_read_and_changed(lab: Lab, harness: str) -> Non
     assert said(events) == ["Changed."]
 
 
+async def test_files_are_removed_by_force_and_every_call_is_reported(lab: Lab, harness: str) -> None:
+    for name in ("one", "two", "three"):
+        (lab.paths.workspace / name / "below").mkdir(parents=True)
+    talk = await lab.start(harness)
+    commands = ("rm -rf one", "rm -f missing && rm -rf ./two", "bash -c 'rm -rf three'")
+    called = "".join(f'- calls:\n    - bash: "{command}"\n' for command in commands)
+    events = await talk.turn(scripted(f"{called}- say: Removed."))
+    pairs = calls(events)
+    assert len(pairs) == len(commands)
+    assert not any(result.is_error for _, result in pairs)
+    assert list(lab.paths.workspace.iterdir()) == []
+    assert said(events) == ["Removed."]
+
+
 async def test_calls_made_side_by_side_each_get_their_result_and_a_failed_one_is_an_error(
     lab: Lab, harness: str
 ) -> None:

@@ -204,7 +204,7 @@ class RunningCodex:
         await self._interrupt_turn()
 
     async def _answer(self, request: JsonObject) -> None:
-        """Answer what Codex asks. It asks about calls only when editing is denied; nothing else is ours to answer."""
+        """Answer what Codex asks: whether a call may run. Nothing else is ours to answer."""
         method = text(request, "method")
         if method == "item/commandExecution/requestApproval":
             answer: JsonObject = {"result": {"decision": "accept"}}

@@ -67,6 +67,8 @@ def _settings(spec: HarnessSpec, sandbox: Sandbox) -> Mapping[str, str | int | b
         "check_for_update_on_startup": False,
         "analytics.enabled": False,
         "history.persistence": "none",
+        # They tell of a sandbox that is off, and of ways to ask out of it.
+        "include_permissions_instructions": False,
         "web_search": "live" if spec.may_use(BuiltinTool.WEB) else "disabled",
         "tools.view_image": spec.may_use(BuiltinTool.READ),
         # Codex reads and writes through its shell: without it there is no tool left but looking at images.
@@ -89,15 +91,16 @@ def environment(spec: HarnessSpec, sandbox: Sandbox) -> dict[str, str]:
 def conversation(spec: HarnessSpec, sandbox: Sandbox) -> JsonObject:
     """What a conversation is started or resumed with.
 
-    Its own sandbox is off, for ours is around it. Commands run without asking; but when editing is denied, it asks for
-    each call, and the answer is ours (see `RunningCodex`).
+    Its own sandbox is off, for ours is around it. What Codex holds for dangerous, such as `rm -f`, it asks about; when
+    editing is denied, it asks about each call. The answer is ours (see `RunningCodex`). Told never to ask, it would
+    refuse what it holds for dangerous, and report no item of it.
     """
     asks = not spec.may_use(BuiltinTool.EDIT)
     return {
         "cwd": str(sandbox.workspace),
         "model": spec.model,
         "modelProvider": _PROVIDER,
-        "approvalPolicy": "untrusted" if asks else "never",
+        "approvalPolicy": "untrusted" if asks else "on-request",
         "sandbox": "danger-full-access",
         "developerInstructions": "\n\n".join(filter(None, (spec.system, _PROJECT_INSTRUCTIONS))),
     }
