@@ -1,7 +1,7 @@
 """`airside control` and `airside worker`: one process each, in the foreground. The gateway is `airside_gateway`'s own.
 
-Each prints one line of JSON on the standard output when it is ready, or with the reason why it cannot be; a person who
-looks on gets a sentence instead. Logs go to the standard error.
+Each prints one line of JSON on the standard output when it is ready, or with the reason why it cannot be; of the reason
+a person who looks on gets a sentence instead, unless they ask for JSON. Logs go to the standard error.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from typing import Annotated, Any
 import typer
 
 from airside.cli.failures import reported
-from airside.cli.options import DataDirectoryOption
+from airside.cli.options import DataDirectoryOption, JsonOption
 from airside.cli.output import show_json
+from airside.cli.target import is_url
 from airside.errors import BadInput, Refused, Unavailable
 from airside.logs import log_as_json
 from airside.sandboxes.contract import GatewayAddress
-from airside.settings import DEFAULT_PORT, Timing, default_data_directory, environment
+from airside.settings import DEFAULT_PORT, SHARED_HARNESSES, Timing, default_data_directory, environment
 from airside.storage.datadir import DataDirectory
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
@@ -36,11 +37,12 @@ def control(
     allowed_host: Annotated[
         list[str] | None, typer.Option(help="Another name this server goes by; may be repeated.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Run the control plane: API, UI, and all that is defined and remembered."""
     from airside.server.control import ControlSettings, serve_control
 
-    with reported(as_json=not sys.stdout.isatty()):
+    with reported(as_json=as_json or not sys.stdout.isatty()):
         log_as_json()
         variables = environment()
         opened = DataDirectory.open(data or default_data_directory(variables))
@@ -85,14 +87,24 @@ def worker(
         Path | None, typer.Option(help="The gateway's unix socket, in a folder that holds nothing else.")
     ] = None,
     harnesses: Annotated[
-        Path | None, typer.Option(help="Where to look for harnesses after the data directory.")
-    ] = None,
+        Path,
+        typer.Option(
+            help="Where to look for harnesses after the data directory (default: beside this program).",
+            show_default=False,
+        ),
+    ] = SHARED_HARNESSES,
+    as_json: JsonOption = False,
 ) -> None:
     """Run a worker: takes sessions that have something to do and drives their harnesses."""
     from airside.server.worker import WorkerSettings, serve_worker
 
-    with reported(as_json=not sys.stdout.isatty()):
+    with reported(as_json=as_json or not sys.stdout.isatty()):
         log_as_json()
+        if not is_url(gateway_url):
+            raise BadInput(
+                f"--gateway-url {gateway_url!r} is no URL",
+                hint="Write it as http://HOST:PORT, such as the gateway says when it is ready.",
+            )
         variables = environment()
         opened = DataDirectory.open(data or default_data_directory(variables))
         gateway = GatewayAddress(gateway_url.rstrip("/"), gateway_socket or opened.gateway_socket)

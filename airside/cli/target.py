@@ -44,7 +44,7 @@ def find_target(data: Path | None) -> Target:
     variables = environment()
     url = variables.get("AIRSIDE_URL")
     if data is None and url:
-        if not _is_url(url):
+        if not is_url(url):
             raise BadInput(
                 f"AIRSIDE_URL is {url!r}, which is no URL", hint="Write it as http://HOST:PORT or https://HOST."
             )
@@ -66,7 +66,8 @@ def find_target(data: Path | None) -> Target:
         ) from error
 
 
-def _is_url(text: str) -> bool:
+def is_url(text: str) -> bool:
+    """True for an address of HTTP or HTTPS with a host."""
     try:
         parts = urlsplit(text)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0

@@ -27,7 +27,6 @@ from airside.logs import log_as_json
 from airside.settings import (
     DEFAULT_GATEWAY_PORT,
     DEFAULT_PORT,
-    SHARED_HARNESSES,
     default_data_directory,
     environment,
 )
@@ -199,7 +198,6 @@ def _worker_command(settings: UpSettings, gateway: Ready) -> Sequence[str]:
         *("--data", str(settings.data.root)),
         *("--gateway-url", str(gateway["url"])),
         *("--gateway-socket", str(settings.data.gateway_socket)),
-        *("--harnesses", str(SHARED_HARNESSES)),
     )
 
 

@@ -28,9 +28,9 @@ def harnesses() -> Mapping[HarnessName, Harness]:
     return {HarnessName(harness.name): harness for harness in found}
 
 
-def installations(roots: Sequence[Path]) -> Installations:
-    """The harness programs under these folders; the first that has one wins."""
-    return Installations([CLAUDE_CODE, CODEX, OPENCODE, SCRIPTED], roots)
+def installations(roots: Sequence[Path], data: Path | None = None) -> Installations:
+    """The harness programs under these folders; the first that has one wins. `data`: the data directory they serve."""
+    return Installations([CLAUDE_CODE, CODEX, OPENCODE, SCRIPTED], roots, data)
 
 
 def sandboxes() -> Mapping[SandboxKind, SandboxDriver]:

@@ -42,7 +42,7 @@ class WorkerSettings:
 
     data: DataDirectory
     gateway: GatewayAddress
-    shared_harnesses: Path | None
+    shared_harnesses: Path
     variables: Mapping[str, str]
     timing: Timing
 
@@ -115,7 +115,6 @@ class RunningWork:
 def _equipment(settings: WorkerSettings, database: Database, clock: Clock, client: httpx2.AsyncClient) -> Equipment:
     data, ids = settings.data, Ids(clock)
     stores = Stores(clock, ids)
-    roots = [data.harnesses, *([settings.shared_harnesses] if settings.shared_harnesses else [])]
     catalogue = harnesses()
     return Equipment(
         executor_id=ids.executor(),
@@ -130,7 +129,7 @@ def _equipment(settings: WorkerSettings, database: Database, clock: Clock, clien
         data=data,
         cloner=Cloner({name: settings.variables[name] for name in _GIT_VARIABLES if name in settings.variables}),
         harnesses=catalogue,
-        installation=installations(roots).find,
+        installation=installations([data.harnesses, settings.shared_harnesses], data.root).find,
         sandboxes=sandboxes(),
         gateway=settings.gateway,
         journal=GatewayJournal(client, settings.gateway.url, data.gateway_token()),

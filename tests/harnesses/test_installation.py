@@ -146,6 +146,13 @@ def test_a_missing_harness_names_the_command_that_installs_it(tmp_path: Path) ->
     assert missing.value.hint == "install it with: airside harness install demo@2.1"
 
 
+def test_a_missing_harness_is_to_be_installed_where_it_was_looked_for(tmp_path: Path) -> None:
+    data = tmp_path / "my data"
+    with pytest.raises(HarnessMissing) as missing:
+        Installations([of_wheel()], [data / "harnesses"], data).find("demo")
+    assert missing.value.hint == f"install it with: airside harness install demo --data '{data}'"
+
+
 def test_a_version_under_the_floor_is_neither_installed_nor_used(wheels: Path, tmp_path: Path) -> None:
     digest = make_wheel(wheels, "2.0", program("2.0"))
     Installations([of_wheel(digest)], [tmp_path / "root"]).install("demo")

@@ -330,6 +330,16 @@ def test_bad_usage_ends_with_2(tmp_path: Path) -> None:
         assert "--help" in error["hint"]
 
 
+@pytest.mark.parametrize("address", ["xyz", "127.0.0.1:7710", "http://"])
+def test_a_worker_is_not_ready_without_the_address_of_a_gateway(tmp_path: Path, address: str) -> None:
+    data = tmp_path / "data"
+    said = airside(tmp_path, "worker", "--json", "--data", str(data), "--gateway-url", address)
+    assert said.code == 2, said.errors
+    assert said.json["error"]["message"] == f"--gateway-url {address!r} is no URL"
+    assert "http://HOST:PORT" in said.json["error"]["hint"]
+    assert not data.exists()
+
+
 def test_a_second_up_on_the_same_data_is_refused(server: Up) -> None:
     said = airside(server.home, "up", "--json", "--data", str(server.home / "data"), *ANY_PORTS)
     assert said.code == 1
@@ -337,7 +347,7 @@ def test_a_second_up_on_the_same_data_is_refused(server: Up) -> None:
 
 
 def test_a_second_control_plane_on_the_same_data_is_refused_and_changes_nothing(server: Up) -> None:
-    said = airside(server.home, "control", "--data", str(server.home / "data"), "--port", "0")
+    said = airside(server.home, "control", "--json", "--data", str(server.home / "data"), "--port", "0")
     assert said.code == 1
     error = said.json["error"]
     assert error["code"] == "already_up"

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -51,11 +52,15 @@ class Installation:
 
 
 class Installations:
-    """The programs under some roots; the first root that has a version wins."""
+    """The programs under some roots; the first root that has a version wins.
 
-    def __init__(self, programs: Sequence[Program], roots: Sequence[Path]) -> None:
+    `data`: the data directory that is to be named in hints, for who reads them may stand on another.
+    """
+
+    def __init__(self, programs: Sequence[Program], roots: Sequence[Path], data: Path | None = None) -> None:
         self._programs = {program.name: program for program in programs}
         self._roots = list(roots)
+        self._data = data
 
     def find(self, name: str, version: str | None = None) -> Installation:
         """This version of a harness, or the pinned one, or without that the newest.
@@ -74,8 +79,12 @@ class Installations:
             return found[version]
         named = name if version is None else f"{name}@{version}"
         raise HarnessMissing(
-            f"the harness {named} is not installed", hint=f"install it with: airside harness install {named}"
+            f"the harness {named} is not installed", hint=f"install it with: {self._install_command(named)}"
         )
+
+    def _install_command(self, named: str) -> str:
+        where = f" --data {shlex.quote(str(self._data))}" if self._data is not None else ""
+        return f"airside harness install {named}{where}"
 
     def installed(self) -> list[Installation]:
         """Everything that is installed, by name and version, whether or not it may still be used."""
@@ -130,7 +139,7 @@ class Installations:
         if version_key(version) < version_key(program.floor):
             raise HarnessTooOld(
                 f"{program.name} {version} is older than {program.floor}, the oldest that is safe to run",
-                hint=f"install the pinned version with: airside harness install {program.name}",
+                hint=f"install the pinned version with: {self._install_command(program.name)}",
             )
 
     def _all(self, program: Program) -> Iterator[Installation]:
