@@ -22,24 +22,27 @@ def presented(request: Request) -> str | None:
     return request.headers.get("x-api-key") or None
 
 
-def _check(request: Request, expected: str, what: str) -> None:
+def _check(request: Request, expected: str, what: str, file: str) -> None:
     given = presented(request)
     if given is None:
         raise Unauthenticated(
             "no credential was sent", hint=f"Send the {what} as `Authorization: Bearer ...` or `x-api-key`."
         )
     if not hmac.compare_digest(given.encode(), expected.encode()):
-        raise Unauthenticated(f"this is not the {what} of this server")
+        raise Unauthenticated(
+            f"this is not the {what} of this server",
+            hint=f"The {what} is in the file `{file}` of the server's data directory.",
+        )
 
 
 def require_admin(request: Request, services: Use) -> None:
     """Let in whoever holds the admin token."""
-    _check(request, services.admin_token, "admin token")
+    _check(request, services.admin_token, "admin token", "admin-token")
 
 
 def require_gateway(request: Request, services: Use) -> None:
     """Let in gateways that hold the join token."""
-    _check(request, services.gateway_token, "gateway token")
+    _check(request, services.gateway_token, "gateway token", "gateway-token")
 
 
 def require_known_host(request: Request, services: Use) -> None:

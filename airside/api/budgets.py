@@ -187,7 +187,11 @@ async def _check(
     for kind, name in wanted:
         if kind in named and name not in {None, ANY, *named[kind]}:
             known = ", ".join(sorted(named[kind])) or "none yet"
-            raise BadInput(f"there is no {kind} {name!r}; known here: {known}", code=f"unknown_{kind}")
+            raise BadInput(
+                f"there is no {kind} {name!r}; known here: {known}",
+                code=f"unknown_{kind}",
+                hint=f"Name one that is known, or define it under `{kind}s:` in a file and run `airside apply FILE`.",
+            )
 
 
 async def _adopt(services: Services) -> None:

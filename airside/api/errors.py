@@ -94,7 +94,9 @@ def _sentence(error: RequestValidationError | ValidationError) -> str:
     for detail in error.errors():
         if detail["type"] == "json_invalid" and isinstance(error, RequestValidationError):
             return _no_json(error, detail)
-        where = ".".join(str(part) for part in detail["loc"] if part != "body")
+        # The first part of a request's place says which half of it: the field's name is what the caller knows it by.
+        place = detail["loc"][1:] if isinstance(error, RequestValidationError) else detail["loc"]
+        where = ".".join(str(part) for part in place)
         message = detail["msg"].removeprefix("Value error, ")
         problems.append(f"{where}: {message}" if where else message)
     return "; ".join(problems)

@@ -12,6 +12,7 @@ from airside.access.keys import StoredKey
 from airside.api.auth import admin_router
 from airside.api.parties import PartyName
 from airside.api.services import Use
+from airside.api.unknown import unknown_agent
 from airside.errors import BadInput
 from airside.ids import AgentId, KeyId
 
@@ -79,8 +80,7 @@ async def create_key(body: KeyFields, services: Use) -> NewKey:
         agents = await services.stores.agents.list(connection, project.project_id)
         agent = next((agent for agent in agents if body.agent in {agent.agent_id, agent.name}), None)
         if agent is None:
-            known = ", ".join(agent.name for agent in agents) or "none yet"
-            raise BadInput(f"there is no agent {body.agent!r}; agents known here: {known}", code="unknown_agent")
+            raise unknown_agent(BadInput, body.agent, agents)
         lifetime = timedelta(days=body.expires_in_days) if body.expires_in_days else None
         stored, secret = await services.stores.keys.create(
             connection,

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from airside.api.auth import admin_router
 from airside.api.pages import cut_page, decode_cursor
 from airside.api.services import Services, Use
-from airside.dataplanes.journal import ModelCall, Outcome
+from airside.dataplanes.journal import ModelCall
+from airside.dataplanes.outcome import Outcome
 from airside.errors import BadInput, NotFound
 from airside.sessions.model_calls import CallFilter, StoredCall, calls_after, get_call, list_calls, newest_position
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from airside.api.auth import admin_router
 from airside.api.services import Services, Use
+from airside.api.unknown import unknown_agent
 from airside.errors import NotFound
 from airside.routing.definitions import ModelDefinition, RouteStep
 
@@ -175,6 +176,5 @@ async def _caller(services: Services, agent_name: str | None) -> dict[str, Any]:
         return caller
     agent = next((agent for agent in agents if agent.name == agent_name), None)
     if agent is None:
-        known = ", ".join(agent.name for agent in agents) or "none yet"
-        raise NotFound(f"there is no agent {agent_name!r}; agents known here: {known}", code="unknown_agent")
+        raise unknown_agent(NotFound, agent_name, agents)
     return caller | {"agent": {"id": agent.agent_id, "name": agent.name, "version": agent.version}}

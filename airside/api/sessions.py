@@ -23,6 +23,7 @@ from airside.api.session_wire import (
     SessionResource,
     session_resource,
 )
+from airside.api.unknown import unknown_agent
 from airside.environments.environments import EnvironmentDefinition
 from airside.errors import BadInput, Conflict
 from airside.ids import AgentId, EnvironmentId, SessionId
@@ -129,12 +130,8 @@ async def _agent(connection: AsyncConnection, services: Services, given: str | A
         project = await services.stores.projects.only(connection)
         named = await services.stores.agents.named(connection, project.project_id, reference.id)
         if named is None:
-            known = ", ".join(a.name for a in await services.stores.agents.list(connection, project.project_id))
-            raise BadInput(
-                f"there is no agent {reference.id!r}; agents known here: {known or 'none yet'}",
-                code="unknown_agent",
-                hint="Define it in a file and run `airside apply FILE`, or create it by API.",
-            )
+            agents = await services.stores.agents.list(connection, project.project_id)
+            raise unknown_agent(BadInput, reference.id, agents)
         agent = await services.stores.agents.get(connection, named.agent_id, reference.version)
     if agent.archived_at is not None:
         raise Conflict(f"agent {agent.agent_id} is archived", hint="Choose another agent.")

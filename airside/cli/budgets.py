@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import typer
 
+from airside.cli.amounts import dollars_in
 from airside.cli.failures import reported
 from airside.cli.options import DataDirectoryOption, JsonOption
 from airside.cli.output import dollars, show, show_json, show_table
@@ -77,9 +78,11 @@ def set_budget(
     as_json: JsonOption = False,
 ) -> None:
     """Cap a scope, or change its cap in the same window."""
+    with reported(as_json=as_json):
+        limit = dollars_in(limit_usd, f"Write airside budgets set {scope} 2.50, for example.")
     body = {
         "scope": scope,
-        "limit_usd": limit_usd,
+        "limit_usd": str(limit),
         "window": window,
         "timezone": timezone,
         "warn_at": warn_at,

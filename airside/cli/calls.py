@@ -12,6 +12,7 @@ from airside.cli.moments import SinceOption, UntilOption
 from airside.cli.options import DataDirectoryOption, JsonOption
 from airside.cli.output import dollars, show, show_json, show_table, usd
 from airside.cli.target import connected
+from airside.dataplanes.outcome import Outcome
 
 app = typer.Typer(
     help="Look at model calls: where they went, how long they took, what they cost.", no_args_is_help=True
@@ -21,9 +22,7 @@ SessionOption = Annotated[str | None, typer.Option(help="Only calls of this sess
 AgentOption = Annotated[str | None, typer.Option(help="Only calls of this agent, by name or id.")]
 ModelOption = Annotated[str | None, typer.Option(help="Only calls that asked for this alias.")]
 ProviderOption = Annotated[str | None, typer.Option(help="Only calls this provider answered.")]
-OutcomeOption = Annotated[
-    str | None, typer.Option(help="Only calls that ended so: completed, failed, cut, cancelled, refused, lost.")
-]
+OutcomeOption = Annotated[Outcome | None, typer.Option(help="Only calls that ended so.")]
 
 
 @app.command("list")
@@ -100,7 +99,7 @@ def tail(
 
 
 def _query(
-    session: str | None, agent: str | None, model: str | None, provider: str | None, outcome: str | None
+    session: str | None, agent: str | None, model: str | None, provider: str | None, outcome: Outcome | None
 ) -> dict[str, str]:
     given = {"session_id": session, "agent": agent, "model": model, "provider": provider, "outcome": outcome}
     return {name: value for name, value in given.items() if value is not None}

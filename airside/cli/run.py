@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from airside.cli.amounts import cents_in
 from airside.cli.failures import FAILED, reported
 from airside.cli.options import DataDirectoryOption, JsonOption
 from airside.cli.output import dollars, show, show_json, usd
@@ -17,6 +18,7 @@ from airside.cli.target import Api, connected
 from airside.cli.transcript import Follower
 from airside.errors import BadInput, Unavailable
 
+_BUDGET_HINT = "Write --budget-usd 2.50, for example."
 _AT_A_BUDGET = """A budget is spent, and the session waits.
   hint: `airside budgets list` shows which; raise it with `airside budgets set SCOPE USD`, then go on with
         `airside sessions resume {session_id} --wait`. What --budget-usd gave stays: begin anew for more."""
@@ -53,12 +55,12 @@ def run(
     """Run AGENT on PROMPT: stream the transcript, wait until it is idle, print the result."""
     with reported(as_json=as_json):
         refuse_emptiness(prompt)
-        cap = _cents(budget_usd) if budget_usd else None
+        cap = cents_in(budget_usd, _BUDGET_HINT) if budget_usd else None
         request = RunRequest(agent, prompt, _absolute(repository), branch, title, cap, user, team)
         with connected(data) as api:
             result = run_session(api, request, quiet=as_json)
     if as_json:
-        show_json(result)
+        show_json_result(result)
     else:
         show_result(result)
     if result["stop_reason"] != "end_turn":
@@ -163,6 +165,13 @@ def show_result(result: dict[str, Any]) -> None:
         show(_AT_A_BUDGET.format(session_id=result["session_id"]), "yellow")
 
 
+def show_json_result(result: dict[str, Any]) -> None:
+    """The result for programs, and on the standard error what next for who runs them."""
+    show_json(result)
+    if result["stop_reason"] == "budget_reached":
+        print(_AT_A_BUDGET.format(session_id=result["session_id"]), file=sys.stderr)
+
+
 def _absolute(repository: str | None) -> str | None:
     """A path as the server needs it; a URL as it is."""
     if repository is None or "://" in repository:
@@ -184,13 +193,3 @@ def _refuse_plain_folder(path: Path) -> None:
     around = next((parent for parent in path.parents if (parent / ".git").exists()), None)
     hint = f"Its repository is {around}." if around else "Make it one with `git init` and a first commit."
     raise BadInput(f"{path} is no git repository", hint=f"{hint} Or give the path or the URL of another.")
-
-
-def _cents(amount: str) -> int:
-    try:
-        cents = Decimal(amount) * 100
-    except InvalidOperation as error:
-        raise BadInput(f"{amount!r} is no amount in dollars", hint="Write --budget-usd 2.50, for example.") from error
-    if cents != cents.to_integral_value() or cents < 0:
-        raise BadInput(f"{amount!r} is no amount in whole cents", hint="Write --budget-usd 2.50, for example.")
-    return int(cents)

@@ -11,7 +11,7 @@ import typer
 from airside.cli.failures import FAILED, reported
 from airside.cli.options import DataDirectoryOption, JsonOption
 from airside.cli.output import age, dollars, show, show_json, show_table
-from airside.cli.run import follow_to_rest, refuse_emptiness, show_result
+from airside.cli.run import follow_to_rest, refuse_emptiness, show_json_result, show_result
 from airside.cli.target import Api, connected
 from airside.cli.transcript import show_event, until_rest
 from airside.clock import SystemClock
@@ -136,7 +136,7 @@ def send(
 
 def _follow_and_report(api: Api, session: str, after: int, began: float, *, as_json: bool) -> None:
     result = follow_to_rest(api, session, began, quiet=as_json, after=after)
-    show_json(result) if as_json else show_result(result)
+    show_json_result(result) if as_json else show_result(result)
     if result["stop_reason"] != "end_turn":
         raise SystemExit(FAILED)
 

@@ -12,18 +12,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from airside.dataplanes.outcome import Outcome
 from airside.dataplanes.snapshot import Contract
-
-
-class Outcome(StrEnum):
-    """How a model call ended for its caller."""
-
-    COMPLETED = "completed"  # the provider's whole answer arrived
-    FAILED = "failed"  # no target gave an answer; the caller got an error
-    CUT = "cut"  # the provider broke off after the first content
-    CANCELLED = "cancelled"  # the caller hung up
-    REFUSED = "refused"  # the gateway said no before any provider was asked
-    LOST = "lost"  # the gateway died in the middle of it; billed at its hold's known part
 
 
 class UsageSource(StrEnum):

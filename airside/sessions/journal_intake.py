@@ -12,7 +12,8 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from airside.clock import Clock
-from airside.dataplanes.journal import JournalBatch, JournalReceipt, ModelCall, Outcome
+from airside.dataplanes.journal import JournalBatch, JournalReceipt, ModelCall
+from airside.dataplanes.outcome import Outcome
 from airside.errors import BadInput
 from airside.events import JsonObject, JsonValue
 from airside.ids import GatewayId, Ids, SessionId

@@ -13,7 +13,8 @@ from sqlalchemy import Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
-from airside.dataplanes.journal import ModelCall, Outcome
+from airside.dataplanes.journal import ModelCall
+from airside.dataplanes.outcome import Outcome
 from airside.errors import NotFound
 from airside.ids import GatewayId
 from airside.storage.tables import model_calls

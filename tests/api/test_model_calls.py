@@ -92,6 +92,7 @@ async def test_calls_are_found_by_what_they_were(control) -> None:
         assert await ids(control, **query) == [f"call_gw_1_{one}" for one in found], query
     bad = await control.client.get("/v1/model_calls", params={"outcome": "splendid"})
     assert bad.status_code == 400
+    assert bad.json()["error"]["message"].startswith("outcome: Input should be 'completed'")
 
 
 async def test_one_call_says_everything(control) -> None:

@@ -112,6 +112,22 @@ def test_a_run_that_reaches_its_budget_says_what_next(server: Up) -> None:
         assert next_step in said.out
     as_json = server.airside(*arguments, "--json")
     assert (set(as_json.last), as_json.last["stop_reason"]) == (RESULT_KEYS, "budget_reached")
+    assert f"airside sessions resume {as_json.last['session_id']} --wait" in as_json.errors
+
+
+@pytest.mark.parametrize(
+    ("amount", "complaint"),
+    [
+        ("-1", "'-1' is less than nothing"),
+        ("0.001", "'0.001' is no amount in whole cents"),
+        ("much", "'much' is no amount"),
+    ],
+)
+def test_a_cap_that_is_no_amount_is_bad_usage(tmp_path: Path, amount: str, complaint: str) -> None:
+    said = airside(tmp_path, "run", "scripted", "Spend.", "--budget-usd", amount, "--json")
+    assert said.code == 2
+    assert said.json["error"]["message"].startswith(complaint)
+    assert "--budget-usd 2.50" in said.json["error"]["hint"]
 
 
 def test_a_session_counts_against_its_user_and_team(server: Up) -> None:
@@ -263,7 +279,7 @@ def test_what_is_not_there_is_named_with_the_next_step(server: Up) -> None:
         (("run", "nobody", "x"), ("nobody", "hint")),
         (("agents", "show", "nobody"), ("nobody",)),
         (("sessions", "show", "sesn_nothing"), ("sesn_nothing",)),
-        (("keys", "create", "--agent", "nobody"), ("nobody",)),
+        (("keys", "create", "--agent", "nobody"), ("nobody", "hint: Define it in a file")),
         (("keys", "revoke", "key_nothing"), ("key_nothing",)),
     ):
         said = server.airside(*arguments)
@@ -279,7 +295,7 @@ def test_a_remote_server_is_found_by_address_and_token(server: Up, tmp_path: Pat
     assert airside(tmp_path, "agents", "list", "--json", variables=there).code == 0
     wrong = airside(tmp_path, "agents", "list", variables=there | {"AIRSIDE_TOKEN": "wrong"})
     assert wrong.code == 1
-    assert "token" in wrong.errors
+    assert "hint: The admin token is in the file `admin-token`" in wrong.errors
     tokenless = airside(tmp_path, "agents", "list", variables={"AIRSIDE_URL": str(server.ready["url"])})
     assert tokenless.code == 2
     assert "AIRSIDE_TOKEN" in tokenless.errors
@@ -319,6 +335,7 @@ def test_bad_usage_ends_with_2(tmp_path: Path) -> None:
         ("fly",),
         ("sessions", "list", "--no-such-flag"),
         ("usage", "--by", "moon"),
+        ("calls", "list", "--outcome", "moon"),
         ("run", "only-agent"),
     ):
         said = airside(tmp_path, *arguments)
@@ -417,11 +434,25 @@ def test_budgets_are_set_changed_shown_and_lifted(server: Up) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "next_step"),
+    [
+        (("agent:nobody", "5"), "define it under `agents:` in a file"),
+        (("agent:scripted", "much"), "Write airside budgets set agent:scripted 2.50"),
+        (("agent:scripted", "nan"), "Write airside budgets set agent:scripted 2.50"),
+    ],
+)
+def test_a_budget_that_is_refused_comes_with_the_next_step(
+    server: Up, arguments: tuple[str, ...], next_step: str
+) -> None:
+    assert next_step in server.airside("budgets", "set", *arguments, "--json").json["error"]["hint"]
+
+
+@pytest.mark.parametrize(
     ("arguments", "named"),
     [
         (("nothing:x", "5"), "'nothing:x' is no scope"),
         (("agent:nobody", "5"), "there is no agent 'nobody'"),
-        (("agent:scripted", "much"), "limit_usd: "),
+        (("agent:scripted", "much"), "'much' is no amount in dollars"),
         (("agent:scripted", "5", "--window", "fortnight"), "window: Input should be 'minute'"),
         (("agent:scripted", "5", "--timezone", "Mars/Phobos"), "Mars"),
         (("agent:scripted", "5", "--on-limit", "downgrade"), "downgrade_to"),
