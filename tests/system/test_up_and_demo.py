@@ -79,34 +79,16 @@ def test_the_demo_repairs_the_repository_on(harness: str, home: Path) -> None:
 def test_the_demo_can_be_kept_and_looked_at(home: Path) -> None:
     said = airside(home, "demo", "--harness", "scripted", "--keep", "--json")
     assert said.code == 0, said.errors
+    assert set(said.last) == DEMO_KEYS | {"data", "pid"}
+    url, data = said.last["url"], Path(said.last["data"])
     try:
-        url = said.last["url"]
         assert answers(url)
-        running = _supervisor_of(url)
-        data = json.loads((running[1] / "running.json").read_text())
-        assert data["url"] == url
-        shown = airside(home, "sessions", "show", said.last["session_id"], "--json", "--data", str(running[1]))
+        assert json.loads((data / "running.json").read_text())["url"] == url
+        shown = airside(home, "sessions", "show", said.last["session_id"], "--json", "--data", str(data))
         assert shown.json["log"]["intact"]
     finally:
-        os.kill(running[0], signal.SIGTERM)
+        os.kill(said.last["pid"], signal.SIGTERM)
     until(lambda: not answers(url), "it ends when it is told to")
-
-
-def _supervisor_of(url: str) -> tuple[int, Path]:
-    """The `airside up` that serves there, and its data directory."""
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        try:
-            words = (folder / "cmdline").read_bytes().decode().split("\0")
-        except OSError:
-            continue
-        if "up" in words and "--data" in words:
-            data = Path(words[words.index("--data") + 1])
-            file = data / "running.json"
-            if file.exists() and json.loads(file.read_text())["url"] == url:
-                return int(folder.name), data
-    raise AssertionError(f"nothing serves {url}")
 
 
 def test_it_serves_until_it_is_told_to_end_and_ends_cleanly(up: Callable[..., Up]) -> None:

@@ -61,7 +61,8 @@ def demo(
         with _server(folder / "data", keep=keep) as server:
             account = _run(server, harness, repository, before, quiet=as_json)
         if as_json:
-            show_json({key: value for key, value in account.items() if not key.startswith("_")})
+            told = {key: value for key, value in account.items() if not key.startswith("_")}
+            show_json(told | ({"data": server.ready["data"], "pid": server.process.pid} if keep else {}))
         else:
             _tell(account, keep=keep, server=server)
         if not keep:
