@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +19,16 @@ PLAIN_GIT = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_OPTIONAL_LOCKS": "0",
 }
+
+
+def find_program(name: str) -> str | None:
+    """Where a program of this machine is, on the fixed search path; the worker's own may lead elsewhere."""
+    return shutil.which(name, path=SEARCH_PATH)
+
+
+def place_of(name: str) -> str:
+    """The same as a word of a command: the bare name of one that is nowhere, so that starting it says so."""
+    return find_program(name) or name
 
 
 def environment_of(session_id: SessionId, home: Path, given: Mapping[str, str]) -> dict[str, str]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import platform
-import shutil
 import subprocess
 
 from airside.sandboxes.bubblewrap.filesystem import system_arguments
 from airside.sandboxes.bubblewrap.sandbox import NAMESPACES, BubblewrapSandbox
 from airside.sandboxes.bubblewrap.seccomp import MACHINES
 from airside.sandboxes.contract import SandboxSpec
-from airside.sandboxes.surroundings import SEARCH_PATH
+from airside.sandboxes.surroundings import find_program, place_of
 
 _PROGRAMS = {"bwrap": "bubblewrap", "socat": "socat", "prlimit": "util-linux", "python3": "python3"}
 _ANSWERS_WITHIN_S = 20
@@ -27,7 +26,7 @@ class BubblewrapDriver:
                 f"bubblewrap sandboxes need Linux on {' or '.join(MACHINES)}, "
                 f"and this is {platform.system()} on {platform.machine()}; choose the sandbox `process`."
             )
-        missing = [package for program, package in _PROGRAMS.items() if shutil.which(program, path=SEARCH_PATH) is None]
+        missing = [package for program, package in _PROGRAMS.items() if find_program(program) is None]
         if missing:
             return f"{' and '.join(missing)} not installed; run `apt-get install {' '.join(missing)}`."
         return _refusal_of_the_kernel()
@@ -38,7 +37,7 @@ class BubblewrapDriver:
 
 def _refusal_of_the_kernel() -> str | None:
     """What bubblewrap says when it cannot make its namespaces here."""
-    command = ["bwrap", *NAMESPACES, *system_arguments(), "--", "true"]
+    command = [place_of("bwrap"), *NAMESPACES, *system_arguments(), "--", "true"]
     try:
         tried = subprocess.run(command, capture_output=True, timeout=_ANSWERS_WITHIN_S, check=False)
     except subprocess.TimeoutExpired:

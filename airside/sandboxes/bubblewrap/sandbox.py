@@ -17,7 +17,7 @@ from airside.sandboxes.bubblewrap.seccomp import system_call_filter
 from airside.sandboxes.contract import SESSION_VARIABLE, Completed, Endpoint, SandboxSpec, SandboxUnavailable
 from airside.sandboxes.leftovers import children_of, end_marked, identify, send
 from airside.sandboxes.running import START_VARIABLE, Ending, Launch, RunningProgram, complete, new_start, spawn
-from airside.sandboxes.surroundings import PLAIN_GIT, SEARCH_PATH, environment_of, limited
+from airside.sandboxes.surroundings import PLAIN_GIT, SEARCH_PATH, environment_of, limited, place_of
 
 NAMESPACES = (
     *("--unshare-all", "--unshare-user", "--uid", str(filesystem.USER_ID), "--gid", str(filesystem.USER_ID)),
@@ -117,7 +117,7 @@ class BubblewrapSandbox:
         with _arguments_by_descriptor(arguments, unreadable=files) as (by_descriptor, descriptors):
             return await spawn(
                 Launch(
-                    command=["bwrap", *by_descriptor, "--", "sh", "-c", script, "airside", *limits],
+                    command=[place_of("bwrap"), *by_descriptor, "--", "sh", "-c", script, "airside", *limits],
                     environment={"PATH": SEARCH_PATH, SESSION_VARIABLE: spec.session_id},
                     descriptors=[*descriptors, *([] if listener is None else [listener])],
                     start=start,

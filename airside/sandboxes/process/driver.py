@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from pathlib import Path
 from airside.sandboxes.contract import SESSION_VARIABLE, Completed, Endpoint, SandboxSpec, SandboxUnavailable
 from airside.sandboxes.leftovers import end_marked
 from airside.sandboxes.running import Ending, Launch, RunningProgram, complete, spawn
-from airside.sandboxes.surroundings import PLAIN_GIT, environment_of, limited
+from airside.sandboxes.surroundings import PLAIN_GIT, environment_of, find_program, limited, place_of
 
 
 def _ask_group_to_end(process_group: int) -> None:
@@ -73,7 +72,7 @@ class ProcessSandbox:
         limits = limited(command, memory_bytes=self._spec.memory_bytes, processes=self._spec.processes)
         return await spawn(
             Launch(
-                command=["setpriv", "--pdeathsig", "KILL", "--", *limits],
+                command=[place_of("setpriv"), "--pdeathsig", "KILL", "--", *limits],
                 environment=environment_of(self._spec.session_id, self.home, environment),
                 directory=str(self.workspace),
             ),
@@ -106,7 +105,7 @@ class ProcessDriver:
     kind = "process"
 
     def unavailable_because(self) -> str | None:
-        missing = [name for name in ("setpriv", "prlimit") if shutil.which(name) is None]
+        missing = [name for name in ("setpriv", "prlimit") if find_program(name) is None]
         if missing:
             return f"{' and '.join(missing)} not found; install the package util-linux."
         return None
