@@ -35,9 +35,13 @@ Ready = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A process to keep alive. `command` is asked again at each start, with what earlier starts have said."""
+    """A process to keep alive. `command` is asked again at each start, with what earlier starts have said.
+
+    `called`: how a sentence names it, behind "the".
+    """
 
     name: str
+    called: str
     command: Callable[[], Sequence[str]]
     environment: Mapping[str, str]
     log: Path
@@ -133,7 +137,7 @@ class Supervised:
     def _not_up(self, what: str) -> Unavailable:
         said = self._tail()
         return Unavailable(
-            f"the {self.role.name} {what}" + (f":\n{said}" if said else ""),
+            f"the {self.role.called} {what}" + (f":\n{said}" if said else ""),
             code="process_failed",
             hint=f"Its whole log is {self.role.log}.",
         )

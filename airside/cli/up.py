@@ -38,6 +38,13 @@ logger = structlog.get_logger()
 
 DEFAULT_SIMULATED_PORT = 7720
 
+_CALLED = {
+    "control": "control plane",
+    "gateway": "gateway",
+    "worker": "worker",
+    "simulated": "server of the simulated models",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class UpSettings:
@@ -150,7 +157,7 @@ async def _started(part: Supervised, option: str, port: int) -> None:
         if error.code != "port_taken":
             raise
         raise Unavailable(
-            f"the {part.role.name} cannot be started: port {port} on 127.0.0.1 is taken by another program",
+            f"the {part.role.called} cannot be started: port {port} on 127.0.0.1 is taken by another program",
             code=error.code,
             hint=f"Give another with {option} N, or 0 for any free one.",
         ) from error
@@ -162,8 +169,8 @@ def build_stack(settings: UpSettings, variables: Mapping[str, str]) -> Stack:
     child_variables = {**variables, "PYTHONUNBUFFERED": "1"}
 
     def supervised(name: str, command: Callable[[], Sequence[str]], taking_over: Sequence[str] = ()) -> Supervised:
-        role = Role(name, command, child_variables, data.logs / f"{name}.log", taking_over=taking_over)
-        return Supervised(role, clock)
+        log = data.logs / f"{name}.log"
+        return Supervised(Role(name, _CALLED[name], command, child_variables, log, taking_over=taking_over), clock)
 
     control = supervised("control", lambda: _control_command(settings, control.ready))
     gateway = supervised("gateway", lambda: _gateway_command(settings, control.ready, gateway.ready), ["--take-over"])

@@ -153,13 +153,24 @@ def _check_providers(parsed: ParsedFile) -> Iterator[ConfigProblem]:
             )
 
 
+def _problem_of(parsed: ParsedFile, path: tuple[str, str, str], what: str, hint: str) -> ConfigProblem:
+    """A problem of what a path names, which stands in the file or was made by API and in no line of it."""
+    section, name, _ = path
+    noun = section.removesuffix("s")
+    if parsed.source.has(path[:2]):
+        return parsed.source.problem(path, f"{noun} {name!r} {what}", hint)
+    said = f"{noun} {name!r}, which was made by API and not by this file, {what}"
+    return ConfigProblem(parsed.source.file, None, said, f"{hint} Or change the {noun} by API first.")
+
+
 def _check_models(parsed: ParsedFile, known: Known) -> Iterator[ConfigProblem]:
     for name, model in known.models.items():
         for provider, target in model.targets:
             if provider not in known.providers:
-                yield parsed.source.problem(
+                yield _problem_of(
+                    parsed,
                     ("models", name, "route"),
-                    f"model {name!r} goes to {provider}/{target}, but there is no provider {provider!r}",
+                    f"goes to {provider}/{target}, but there is no provider {provider!r}",
                     _known_names(provider, known.providers, "providers") or "Define it under `providers:`.",
                 )
 
@@ -167,15 +178,17 @@ def _check_models(parsed: ParsedFile, known: Known) -> Iterator[ConfigProblem]:
 def _check_agents(parsed: ParsedFile, known: Known) -> Iterator[ConfigProblem]:
     for name, agent in known.agents.items():
         if agent.model not in known.models:
-            yield parsed.source.problem(
+            yield _problem_of(
+                parsed,
                 ("agents", name, "model"),
-                f"agent {name!r} uses model {agent.model!r}, which is not defined",
+                f"uses model {agent.model!r}, which is not defined",
                 _known_names(agent.model, known.models, "models") or "Define it under `models:`.",
             )
         if agent.environment is not None and agent.environment not in known.environments:
-            yield parsed.source.problem(
+            yield _problem_of(
+                parsed,
                 ("agents", name, "environment"),
-                f"agent {name!r} runs in environment {agent.environment!r}, which is not defined",
+                f"runs in environment {agent.environment!r}, which is not defined",
                 _known_names(agent.environment, known.environments, "environments")
                 or "Define it under `environments:`.",
             )

@@ -56,6 +56,10 @@ class Source:
                 return self.lines[path[:length]]
         return None
 
+    def has(self, path: Path) -> bool:
+        """True if this very path stands in the file."""
+        return path in self.lines
+
     def problem(self, path: Path, message: str, hint: str) -> ConfigProblem:
         """A problem at that path."""
         return ConfigProblem(self.file, self.line_of(path), message, hint)

@@ -87,6 +87,20 @@ def test_a_mistake_is_named_with_its_line(change: tuple[str, str], expected: str
     assert expected in problems(GOOD.replace(*change))
 
 
+def test_what_was_made_by_api_is_not_looked_for_in_the_file() -> None:
+    made = parse_file(GOOD, "airside.yaml").content
+    parsed = parse_file("# two\n# lines\n", "airside.yaml")
+    with pytest.raises(BadConfig) as refused:
+        check_references(parsed, Known({}, {"coder": made.models["coder"]}, {}, made.agents))
+    by_api = "which was made by API and not by this file,"
+    coder, fixer = (f"airside.yaml: {name}, {by_api}" for name in ("model 'coder'", "agent 'nightly-fixer'"))
+    assert refused.value.message.splitlines() == [
+        f"{coder} goes to anthropic/claude-opus-5-5, but there is no provider 'anthropic'",
+        f"{fixer} runs in environment 'sandboxed', which is not defined",
+    ]
+    assert "Or change the agent by API first." in str(refused.value.hint)
+
+
 def test_limits_of_one_scope_differ_by_their_window() -> None:
     second = '  - {scope: "agent:nightly-fixer", limit_usd: 50, window: month}\n'
     check(parse_file(GOOD + second, "airside.yaml"))

@@ -373,8 +373,17 @@ def test_a_second_control_plane_on_the_same_data_is_refused_and_changes_nothing(
     assert server.airside("agents", "list", "--json").code == 0
 
 
-@pytest.mark.parametrize("option", ["--port", "--gateway-port", "--simulated-port"])
-def test_a_port_that_is_taken_is_named_and_nothing_is_left_running(server: Up, tmp_path: Path, option: str) -> None:
+@pytest.mark.parametrize(
+    ("option", "part"),
+    [
+        ("--port", "control plane"),
+        ("--gateway-port", "gateway"),
+        ("--simulated-port", "server of the simulated models"),
+    ],
+)
+def test_a_port_that_is_taken_is_named_and_nothing_is_left_running(
+    server: Up, tmp_path: Path, option: str, part: str
+) -> None:
     taken = str(server.ready["url"]).rsplit(":", 1)[1]
     ports = {"--port": "0", "--gateway-port": "0", "--simulated-port": "0", option: taken}
     words = [word for pair in ports.items() for word in pair]
@@ -382,7 +391,7 @@ def test_a_port_that_is_taken_is_named_and_nothing_is_left_running(server: Up, t
     assert said.code == 1
     error = said.json["error"]
     assert error["code"] == "port_taken"
-    assert taken in error["message"]
+    assert error["message"].startswith(f"the {part} cannot be started: port {taken} ")
     assert "--listen" not in str(error)
     assert f"{option} N" in error["hint"]
     assert not _running_on(tmp_path)

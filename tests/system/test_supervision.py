@@ -39,7 +39,7 @@ def supervised(place: Path, *scripts: Sequence[str]) -> Supervised:
     def command() -> Sequence[str]:
         return [sys.executable, "-c", *(left.pop(0) if len(left) > 1 else left[0])]
 
-    return Supervised(Role("part", command, environment(), place / "part.log"), SystemClock())
+    return Supervised(Role("part", "part", command, environment(), place / "part.log"), SystemClock())
 
 
 @asynccontextmanager
