@@ -34,6 +34,7 @@ Options:
   --otlp-endpoint URL     Collector of OpenTelemetry's that gets a span of every call [OTEL_EXPORTER_OTLP_ENDPOINT]
   --otlp-headers LIST     What it is sent, as name=value,name=value [OTEL_EXPORTER_OTLP_HEADERS]
   --log-level LEVEL       error, warn or info [info]
+  --json                  As it is without: what programs read is JSON
   --version               Print the version
   -h, --help              Print this
 
@@ -197,6 +198,7 @@ pub fn parse(
                 )));
             }
             lexopt::Arg::Long("take-over") => given.take_over = true,
+            lexopt::Arg::Long("json") => {}
             lexopt::Arg::Long(name) => {
                 let known = VALUED.iter().find(|valued| **valued == name).copied();
                 let Some(known) = known else {

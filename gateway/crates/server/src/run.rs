@@ -87,7 +87,9 @@ fn complain(code: &str, sentence: &str, exit_code: i32) -> i32 {
     let _ = writeln!(io::stderr(), "airside gateway: {sentence}");
     let mut out = io::stdout();
     if !out.is_terminal() {
-        let error = json!({"code": code, "message": sentence, "hint": null, "bad_input": exit_code == 2});
+        let is_bad_usage = exit_code == 2;
+        let hint = is_bad_usage.then_some("`airside gateway --help` lists the options");
+        let error = json!({"code": code, "message": sentence, "hint": hint, "bad_input": is_bad_usage});
         let _ = writeln!(out, "{}", json!({ "error": error }));
     }
     exit_code
