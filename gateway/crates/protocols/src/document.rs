@@ -1,6 +1,6 @@
 //! What an answer that came as one JSON document is: an answer, a failure said inside a success, or neither.
 
-use crate::family::FrontDoor;
+use crate::family::{Family, FrontDoor};
 use crate::members::{array_elements, each_member};
 
 /// What the document of a success means.
@@ -16,31 +16,63 @@ pub enum DocumentMeaning {
     Garbage,
 }
 
-/// Read the document that a provider sent with a success at this door. Only its top level is looked at.
-#[must_use]
-pub fn meaning_of_document(door: FrontDoor, text: &[u8]) -> DocumentMeaning {
-    if text.trim_ascii().is_empty() {
-        return DocumentMeaning::Empty;
-    }
-    let (mut found, mut has_failed, mut is_counted) = (None, false, false);
-    let whole = each_member(text, |key, raw| {
-        has_failed |= is_failure(door, key, raw);
-        is_counted |= key == b"usageMetadata";
-        if is_promised(door, key) {
-            found = Some(raw);
-        }
-        Some(())
-    });
-    if whole.is_none() {
-        return DocumentMeaning::Garbage;
-    }
-    match found {
-        _ if has_failed => DocumentMeaning::Failed,
-        Some(promised) if is_void(door, promised) => DocumentMeaning::Empty,
-        Some(_) => DocumentMeaning::Answer,
-        // Gemini leaves out what it has nothing to say to.
-        None if door == FrontDoor::GenerateContent && is_counted => DocumentMeaning::Empty,
-        None => DocumentMeaning::Garbage,
+/// The document that a provider sent with a success: what it means, and the members that tell what it cost, as they are
+/// written there.
+#[derive(Debug, Clone, Copy)]
+pub struct Document<'a> {
+    /// All of it.
+    pub text: &'a [u8],
+    /// What it is.
+    pub meaning: DocumentMeaning,
+    /// What it says of its usage; Gemini has its own name for it.
+    pub usage: Option<&'a [u8]>,
+    /// The service tier that answered.
+    pub service_tier: Option<&'a [u8]>,
+    /// What was said and done: `output`, or Gemini's `candidates`.
+    pub said: Option<&'a [u8]>,
+}
+
+impl<'a> Document<'a> {
+    /// Read the document of an answer at this door, in one walk along its top level.
+    #[must_use]
+    pub fn read(door: FrontDoor, text: &'a [u8]) -> Self {
+        let (usage_name, said_name): (&[u8], &[u8]) = match door.family() {
+            Family::Gemini => (b"usageMetadata", b"candidates"),
+            _ => (b"usage", b"output"),
+        };
+        let mut read = Self {
+            text,
+            meaning: DocumentMeaning::Garbage,
+            usage: None,
+            service_tier: None,
+            said: None,
+        };
+        let (mut found, mut has_failed) = (None, false);
+        let whole = each_member(text, |key, raw| {
+            has_failed |= is_failure(door, key, raw);
+            if is_promised(door, key) {
+                found = Some(raw);
+            }
+            if key == usage_name {
+                read.usage = Some(raw);
+            } else if key == said_name {
+                read.said = Some(raw);
+            } else if key == b"service_tier" {
+                read.service_tier = Some(raw);
+            }
+            Some(())
+        });
+        let is_counted = read.usage.is_some();
+        read.meaning = match (whole, found) {
+            (None, _) if text.trim_ascii().is_empty() => DocumentMeaning::Empty,
+            (Some(()), _) if has_failed => DocumentMeaning::Failed,
+            (Some(()), Some(promised)) if is_void(door, promised) => DocumentMeaning::Empty,
+            (Some(()), Some(_)) => DocumentMeaning::Answer,
+            // Gemini leaves out what it has nothing to say to.
+            (Some(()), None) if door == FrontDoor::GenerateContent && is_counted => DocumentMeaning::Empty,
+            (None, _) | (Some(()), None) => DocumentMeaning::Garbage,
+        };
+        read
     }
 }
 
@@ -77,7 +109,7 @@ mod tests {
     use super::*;
 
     fn meaning(door: FrontDoor, text: &str) -> DocumentMeaning {
-        meaning_of_document(door, text.as_bytes())
+        Document::read(door, text.as_bytes()).meaning
     }
 
     #[test]
@@ -98,6 +130,19 @@ mod tests {
         ] {
             assert_eq!(meaning(door, text), DocumentMeaning::Answer, "{door:?} {text}");
         }
+    }
+
+    #[test]
+    fn what_tells_the_cost_is_found_on_the_way() {
+        let chat = br#"{"usage":{"a":1},"choices":[{}],"service_tier":"flex"}"#;
+        let read = Document::read(FrontDoor::Chat, chat);
+        assert_eq!(
+            (read.usage, read.service_tier, read.said),
+            (Some(&br#"{"a":1}"#[..]), Some(&br#""flex""#[..]), None)
+        );
+        let gemini = br#"{"candidates":[{}],"usageMetadata":{},"usage":1}"#;
+        let read = Document::read(FrontDoor::GenerateContent, gemini);
+        assert_eq!((read.usage, read.said), (Some(&b"{}"[..]), Some(&b"[{}]"[..])));
     }
 
     #[test]

@@ -31,7 +31,7 @@ mod write;
 pub use address::{Address, percent_decoded};
 pub use array::ArrayFraming;
 pub use compaction::{compacted, summary_request, with_summaries};
-pub use document::{DocumentMeaning, meaning_of_document};
+pub use document::{Document, DocumentMeaning};
 pub use error::{ErrorReply, error_body, stream_error};
 pub use family::{Family, FrontDoor};
 pub use json::{top_level_member, top_level_members, top_level_text};

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use airside_protocols::{Family, ServiceTier, TokenUsage, ToolUses, top_level_member, top_level_members};
+use airside_protocols::{Document, Family, ServiceTier, TokenUsage, ToolUses, top_level_member, top_level_members};
 
 use crate::counts::{Count, Counts, Group, NoJson, Taken, read};
 use crate::extras::{Beside, Extras};
@@ -51,13 +51,34 @@ impl UsageTap {
 
     /// Read the body of an answer that came whole.
     pub fn read_answer(&mut self, family: Family, body: &[u8]) {
-        let answer = Spoken::of(family, body);
+        self.read_spoken(family, &Spoken::of(family, body));
+    }
+
+    /// The same of one that was walked along already.
+    pub fn read_document(&mut self, family: Family, document: &Document<'_>) {
+        let Document {
+            text,
+            usage,
+            service_tier,
+            said,
+            ..
+        } = *document;
+        let answer = Spoken {
+            body: text,
+            usage: usage.filter(|value| value.starts_with(b"{")),
+            service_tier,
+            said,
+        };
+        self.read_spoken(family, &answer);
+    }
+
+    fn read_spoken(&mut self, family: Family, answer: &Spoken<'_>) {
         let mut beside = Beside::of(family);
         let counted = answer.usage.map(|usage| self.count(family, usage, &mut beside));
         if let Some(Err(NoJson)) = counted {
             beside = Beside::of(family);
         }
-        self.extras.read(family, &answer, &beside);
+        self.extras.read(family, answer, &beside);
     }
 
     fn count<'a>(&mut self, family: Family, usage: &'a [u8], beside: &mut Beside<'a>) -> Result<(), NoJson> {

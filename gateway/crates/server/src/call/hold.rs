@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use airside_journal::AttemptOutcome;
-use airside_protocols::{DocumentMeaning, EventSplitter, FrontDoor, StreamReader, meaning_of_document};
+use airside_protocols::{Document, DocumentMeaning, EventSplitter, FrontDoor, StreamReader};
 use airside_providers::{Failure, Kind};
 use airside_snapshot::Limits;
 use airside_translation::AnswerTranslator;
@@ -196,24 +196,25 @@ pub(crate) async fn hold_document(
         }
     }
     let whole = joined(&held);
-    check_document(call, lane, &whole)?;
-    let said = lane.answer(whole.clone(), call);
-    let said = said.ok_or(Failed::silent(Kind::Garbage))?;
-    call.content_passed(whole.len() as u64);
-    call.note_issued(&whole);
-    call.usage.read_answer(call.family, &whole);
-    call.note_finish(&whole);
-    call.is_answer_whole = true;
-    Ok(Start::Whole(said))
-}
-
-fn check_document(call: &Call, lane: &Lane, whole: &Bytes) -> Result<(), Failed> {
     let door = if lane.is_translated() {
         FrontDoor::of(call.family)
     } else {
         call.door
     };
-    match meaning_of_document(door, whole) {
+    let document = Document::read(door, &whole);
+    check_document(call, lane, &whole, document.meaning)?;
+    let said = lane.answer(whole.clone(), call);
+    let said = said.ok_or(Failed::silent(Kind::Garbage))?;
+    call.content_passed(whole.len() as u64);
+    call.note_issued(&whole);
+    call.usage.read_document(call.family, &document);
+    call.note_finish(&whole);
+    call.is_answer_whole = true;
+    Ok(Start::Whole(said))
+}
+
+fn check_document(call: &Call, lane: &Lane, whole: &Bytes, meaning: DocumentMeaning) -> Result<(), Failed> {
+    match meaning {
         DocumentMeaning::Failed => Err(Failed::in_its_words(whole.clone())),
         DocumentMeaning::Empty => Err(Failed::silent(Kind::Empty)),
         DocumentMeaning::Garbage => Err(Failed::silent(Kind::Garbage)),
