@@ -50,13 +50,13 @@ models:
 agents:
   fixer: {{harness: claude-code, model: coder}}
 budgets:
-  - {{scope: project, limit_usd: 0.24, on_limit: refuse}}
-  - {{scope: "team:core", limit_usd: 0.14, window: month, timezone: Europe/Berlin, warn_at: 50%}}
-  - {{scope: "user:*", limit_usd: 0.10}}
-  - {{scope: "agent:fixer", limit_usd: 0.22}}
-  - {{scope: "model:coder", limit_usd: 0.20}}
-  - {{scope: "provider:north", limit_usd: 0.12}}
-  - {{scope: "provider:south", limit_usd: 0.18}}
+  - {{scope: project, limit_usd: 0.36, on_limit: refuse}}
+  - {{scope: "team:core", limit_usd: 0.21, window: month, timezone: Europe/Berlin, warn_at: 50%}}
+  - {{scope: "user:*", limit_usd: 0.15}}
+  - {{scope: "agent:fixer", limit_usd: 0.33}}
+  - {{scope: "model:coder", limit_usd: 0.30}}
+  - {{scope: "provider:north", limit_usd: 0.18}}
+  - {{scope: "provider:south", limit_usd: 0.27}}
 """
 
 
@@ -256,7 +256,7 @@ async def test_caps_hold_under_a_storm_of_broken_calls(tmp_path: Path, gateways:
                 assert await asyncio.to_thread(gateway.stop) == 0
             budgets = (await system.client.get("/v1/budgets")).json()["data"]
             held = [position["held_nanousd"] for budget in budgets for position in budget["positions"]]
-    assert outcomes["200"] > 3, outcomes
+    assert outcomes["200"] > 10, outcomes
     assert outcomes["402"] > 10, outcomes
     assert {"completed", "refused", "cut"} <= ended.keys(), ended
     assert not any(held), "what a gateway does not spend goes back when it stops"
@@ -279,5 +279,5 @@ async def test_caps_hold_when_a_gateway_is_killed_in_the_middle(tmp_path: Path) 
             await storm(system, seed=8)
             await journal_is_in(system)
             ended = await check_books(system, provider)
-    assert outcomes["200"] > 3, outcomes
+    assert outcomes["200"] > 10, outcomes
     assert ended["completed"] > 10, ended
