@@ -42,7 +42,7 @@ pub use scan::{RequestScan, scan_request};
 pub use splice::replace_model;
 pub use sse::{Event, EventSplitter, EventTooLong, MAX_EVENT_BYTES, events};
 pub use stream::{EventMeaning, StreamReader, Verdict};
-pub use usage::{Consumption, ServiceTier, TokenUsage, ToolUses};
+pub use usage::{Consumption, InclusiveCounts, ServiceTier, TokenUsage, ToolUses};
 pub use walk::{Items, Members, is_shallow, string_text, walk_array, walk_object};
 pub use wishes::{Wished, Wishes, media_bytes};
 pub use write::ObjectWriter;

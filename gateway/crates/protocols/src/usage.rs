@@ -35,6 +35,43 @@ impl TokenUsage {
     }
 }
 
+/// The counts of `OpenAI`'s dialects and of those that follow them: the input includes what caches had and kept, which
+/// each server tells by a name of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct InclusiveCounts<'a> {
+    /// All input.
+    pub input: u64,
+    /// One amount under different names, some of them zero where another tells: they are never added.
+    pub cache_reads: &'a [u64],
+    /// The same of what was written to caches.
+    pub cache_writes: &'a [u64],
+    /// Of what was written, to the one-hour cache.
+    pub long_writes: u64,
+    /// Output as it is told.
+    pub output: u64,
+    /// Input and output together; 0 where that is not told.
+    pub total: u64,
+}
+
+impl InclusiveCounts<'_> {
+    /// The same as disjoint counters.
+    #[must_use]
+    pub fn disjoint(&self) -> TokenUsage {
+        let most = |counts: &[u64]| counts.iter().copied().max().unwrap_or(0);
+        let cache_read = most(self.cache_reads).min(self.input);
+        let written = most(self.cache_writes).min(self.input - cache_read);
+        let cache_write_1h = self.long_writes.min(written);
+        TokenUsage {
+            input_uncached: self.input - cache_read - written,
+            cache_read,
+            cache_write_5m: written - cache_write_1h,
+            cache_write_1h,
+            // Some servers leave reasoning out of the output and only in the total.
+            output: self.output.max(self.total.saturating_sub(self.input)),
+        }
+    }
+}
+
 /// What a provider did beside the model's own words and asks a fee for, each by the call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

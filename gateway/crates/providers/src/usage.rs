@@ -6,7 +6,9 @@
 
 use std::ops::Range;
 
-use airside_protocols::{Document, Family, ServiceTier, TokenUsage, ToolUses, top_level_member, top_level_members};
+use airside_protocols::{
+    Document, Family, InclusiveCounts, ServiceTier, TokenUsage, ToolUses, top_level_member, top_level_members,
+};
 
 use crate::counts::{Count, Counts, Group, NoJson, Taken, read};
 use crate::extras::{Beside, Extras};
@@ -268,39 +270,30 @@ impl Counts for InputDetails {
 
 impl OpenaiUsage {
     fn reduced(&self) -> TokenUsage {
-        let input = self.input_tokens.or(self.prompt_tokens).or_zero();
         let details = self
             .input_tokens_details
             .or(self.prompt_tokens_details)
             .counts
             .unwrap_or_default();
-        // One amount under different names, some of them zero where another tells: they are never added.
-        let most = |counts: &[Count]| counts.iter().map(|count| count.or_zero()).max().unwrap_or(0);
-        let cache_read = most(&[
-            details.cached_tokens,
-            self.prompt_cache_hit_tokens,
-            self.cached_tokens,
-            self.cache_read_input_tokens,
-        ]);
-        let written = most(&[
-            details.cache_write_tokens,
-            details.cache_creation_tokens,
-            self.cache_creation_input_tokens,
-        ]);
-        let cache_read = cache_read.min(input);
-        let written = written.min(input - cache_read);
         let split = details.cache_creation_token_details.counts.unwrap_or_default();
-        let cache_write_1h = split.ephemeral_1h_input_tokens.or_zero().min(written);
-        let said = self.output_tokens.or(self.completion_tokens).or_zero();
-        // Some servers leave reasoning out of the output and only in the total.
-        let rest_of_total = self.total_tokens.or_zero().saturating_sub(input);
-        TokenUsage {
-            input_uncached: input - cache_read - written,
-            cache_read,
-            cache_write_5m: written - cache_write_1h,
-            cache_write_1h,
-            output: said.max(rest_of_total),
-        }
+        let counts = InclusiveCounts {
+            input: self.input_tokens.or(self.prompt_tokens).or_zero(),
+            cache_reads: &[
+                details.cached_tokens.or_zero(),
+                self.prompt_cache_hit_tokens.or_zero(),
+                self.cached_tokens.or_zero(),
+                self.cache_read_input_tokens.or_zero(),
+            ],
+            cache_writes: &[
+                details.cache_write_tokens.or_zero(),
+                details.cache_creation_tokens.or_zero(),
+                self.cache_creation_input_tokens.or_zero(),
+            ],
+            long_writes: split.ephemeral_1h_input_tokens.or_zero(),
+            output: self.output_tokens.or(self.completion_tokens).or_zero(),
+            total: self.total_tokens.or_zero(),
+        };
+        counts.disjoint()
     }
 }
 

@@ -4,7 +4,7 @@
 //! beside the candidates, the others inside the output. Here the four input counters are disjoint and thoughts are part
 //! of the output, so that nothing is counted twice on the way from one dialect to another.
 
-use airside_protocols::{ObjectWriter, TokenUsage};
+use airside_protocols::{InclusiveCounts, ObjectWriter, TokenUsage};
 use serde::Deserialize;
 
 /// What one answer consumed.
@@ -138,39 +138,32 @@ struct OpenaiOutput {
 
 impl OpenaiUsage {
     pub(crate) fn counts(&self) -> Counts {
-        let input = self.input_tokens.or(self.prompt_tokens).or_zero();
         let details = self.input_tokens_details.or(self.prompt_tokens_details);
         let details = details.unwrap_or_default();
-        // One amount under different names, some of them zero where another tells: they are never added.
-        let most = |counts: &[Count]| counts.iter().map(|count| count.or_zero()).max().unwrap_or(0);
-        let cache_read = most(&[
-            details.cached_tokens,
-            self.prompt_cache_hit_tokens,
-            self.cached_tokens,
-            self.cache_read_input_tokens,
-        ]);
-        let written = most(&[
-            details.cache_write_tokens,
-            details.cache_creation_tokens,
-            self.cache_creation_input_tokens,
-        ]);
-        let cache_read = cache_read.min(input);
-        let written = written.min(input - cache_read);
         let split = details.cache_creation_token_details.unwrap_or_default();
-        let cache_write_1h = split.ephemeral_1h_input_tokens.or_zero().min(written);
-        let said = self.output_tokens.or(self.completion_tokens).or_zero();
-        // Some servers leave reasoning out of the output and only in the total.
-        let output = said.max(self.total_tokens.or_zero().saturating_sub(input));
+        let counts = InclusiveCounts {
+            input: self.input_tokens.or(self.prompt_tokens).or_zero(),
+            cache_reads: &[
+                details.cached_tokens.or_zero(),
+                self.prompt_cache_hit_tokens.or_zero(),
+                self.cached_tokens.or_zero(),
+                self.cache_read_input_tokens.or_zero(),
+            ],
+            cache_writes: &[
+                details.cache_write_tokens.or_zero(),
+                details.cache_creation_tokens.or_zero(),
+                self.cache_creation_input_tokens.or_zero(),
+            ],
+            long_writes: split.ephemeral_1h_input_tokens.or_zero(),
+            output: self.output_tokens.or(self.completion_tokens).or_zero(),
+            total: self.total_tokens.or_zero(),
+        };
+        let tokens = counts.disjoint();
         let thought = self.output_tokens_details.or(self.completion_tokens_details);
+        let reasoning = thought.unwrap_or_default().reasoning_tokens.or_zero();
         Counts {
-            tokens: TokenUsage {
-                input_uncached: input - cache_read - written,
-                cache_read,
-                cache_write_5m: written - cache_write_1h,
-                cache_write_1h,
-                output,
-            },
-            reasoning: thought.unwrap_or_default().reasoning_tokens.or_zero().min(output),
+            tokens,
+            reasoning: reasoning.min(tokens.output),
         }
     }
 }
