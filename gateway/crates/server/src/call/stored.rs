@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use airside_protocols::{Family, FrontDoor, RequestFields, string_text, top_level_member, top_level_text};
+use airside_protocols::{Family, FrontDoor, RequestFields, each_member, string_text};
 use bytes::Bytes;
 use memchr::memmem::Finder;
 
@@ -22,23 +22,33 @@ pub(super) fn check_stored(call: &Call, fields: &RequestFields, body: &Bytes) ->
     if !fields.continues_stored_state || !is_of_responses {
         return Ok(());
     }
-    let is_said = |name| top_level_member(body, name).is_some_and(|range| body.get(range) != Some(b"null"));
-    if is_said("conversation") {
+    let (mut is_conversation, mut are_own) = (false, true);
+    // Each of them, however it is spelled: which one the provider reads is not known.
+    let whole = each_member(body, |key, raw| {
+        if raw != b"null" && key.eq_ignore_ascii_case(b"conversation") {
+            is_conversation = true;
+        } else if raw != b"null" && key.eq_ignore_ascii_case(b"previous_response_id") {
+            are_own &= is_own(call, raw);
+        }
+        Some(())
+    });
+    if is_conversation {
         let message = "Whose `conversation` it is cannot be told. Send the whole conversation as `input`, or go on from an \
                        answer of your own by `previous_response_id`.";
         return Err(Refusal::new(400, "conversation_unsupported", message));
     }
-    if !is_said("previous_response_id") {
-        return Ok(());
-    }
-    let id = top_level_text(body, "previous_response_id").unwrap_or_default();
-    let is_own = owner_of(call).is_some_and(|owner| call.gateway.issued.is_of(&call.gateway.marker, &id, &owner));
-    if is_own {
+    if whole.is_some() && are_own {
         return Ok(());
     }
     let message = "No answer of this `previous_response_id` is known to be yours: it was given to another session or key, or \
                    by another gateway, or long ago. Send the whole conversation as `input`.";
     Err(Refusal::new(400, NOT_FOUND, message))
+}
+
+fn is_own(call: &Call, raw: &[u8]) -> bool {
+    let id = std::str::from_utf8(raw).ok().and_then(string_text);
+    id.zip(owner_of(call))
+        .is_some_and(|(id, owner)| call.gateway.issued.is_of(&call.gateway.marker, &id, &owner))
 }
 
 impl Call {

@@ -310,6 +310,16 @@ fn nobody_goes_on_from_an_answer_that_was_given_to_another() {
         "previous_response_not_found",
     );
     refused(&first, r#","conversation":"conv_1""#, "conversation_unsupported");
+    for foreign in [
+        r#","previous\u005fresponse_id":"resp_2""#,
+        r#","Previous_Response_Id":"resp_2""#,
+        r#","previous_response_id":"resp_2","previous_response_id":"resp_1""#,
+        r#","previous_response_id":["resp_1"]"#,
+    ] {
+        let reply = asked(&first, foreign);
+        assert_eq!(reply.status, 400, "{foreign}");
+    }
+    assert_eq!(asked(&first, r#","\u0063onversation":"conv_1""#).status, 400);
     assert_eq!(asked(&second, r#","previous_response_id":"resp_2""#).status, 200);
     assert_eq!(provider.received().len(), 4);
 }
