@@ -30,7 +30,8 @@ const KEPT: [&str; 9] = [
     "service_tier",
     "client_metadata",
 ];
-const ASK: &str = "\
+/// What asks a model for the summary.
+pub const SUMMARY_PROMPT: &str = "\
 Write a summary of this conversation for another model that will go on with the work and sees nothing else of it. Say \
 what the user wants and which constraints and preferences they gave, what was done and decided and why, which files, \
 commands and results matter (with their names and values), what failed, and what remains to be done next. Do not call \
@@ -67,7 +68,7 @@ pub fn summary_request(body: &[u8]) -> Option<Vec<u8>> {
             request.extend_from_slice(b"},");
         }
     }
-    request.extend_from_slice(message(ASK).to_string().as_bytes());
+    request.extend_from_slice(message(SUMMARY_PROMPT).to_string().as_bytes());
     request.extend_from_slice(br#"],"store":false,"stream":false}"#);
     Some(request)
 }
@@ -88,13 +89,18 @@ pub fn compacted(request: &[u8], answer: &[u8], id: &str, created_at: i64) -> Op
     if summary.trim().is_empty() {
         return None;
     }
-    let item = json!({"type": "compaction", "id": format!("cmp_{id}"),
-                      "encrypted_content": format!("{MARK}{}", URL_SAFE_NO_PAD.encode(summary))});
+    let item = json!({"type": "compaction", "id": format!("cmp_{id}"), "encrypted_content": sealed_summary(&summary)});
     let mut output = latest_of_the_user(request);
     output.push(item);
     let whole = json!({"id": format!("resp_{id}"), "object": "response.compaction", "created_at": created_at,
                        "output": output, "usage": answer.get("usage")});
     Some(whole.to_string().into_bytes())
+}
+
+/// A summary as the `encrypted_content` of a `compaction` item.
+#[must_use]
+pub fn sealed_summary(summary: &str) -> String {
+    format!("{MARK}{}", URL_SAFE_NO_PAD.encode(summary))
 }
 
 fn latest_of_the_user(request: &[u8]) -> Vec<Value> {
@@ -176,7 +182,7 @@ mod tests {
         );
         let input = request["input"].as_array().unwrap();
         assert_eq!(input.len(), 4);
-        assert_eq!(input[3]["content"][0]["text"], ASK);
+        assert_eq!(input[3]["content"][0]["text"], SUMMARY_PROMPT);
         let text = read(&summary_request(br#"{"model":"m","input":"hi"}"#).unwrap());
         assert_eq!(text["input"][0]["content"], "hi");
         assert_eq!(summary_request(b"[]"), None);

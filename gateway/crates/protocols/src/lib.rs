@@ -30,7 +30,7 @@ mod write;
 
 pub use address::{Address, percent_decoded};
 pub use array::ArrayFraming;
-pub use compaction::{compacted, summary_request, with_summaries};
+pub use compaction::{SUMMARY_PROMPT, compacted, sealed_summary, summary_request, with_summaries};
 pub use document::{Document, DocumentMeaning};
 pub use error::{ErrorReply, error_body, stream_error};
 pub use family::{Family, FrontDoor};

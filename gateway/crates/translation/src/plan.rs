@@ -79,6 +79,8 @@ pub struct AnswerPlan {
     pub shows_thinking: bool,
     /// The caller's tools by the target's names.
     pub tools: ToolNames,
+    /// Responses: the conversation ends in a `compaction_trigger`, and the answer's text is the summary that replaces it.
+    pub compacts: bool,
     /// The one tool whose arguments are the answer's text, where structured output had to be asked for as a tool call.
     pub output_tool: Option<String>,
     /// Stop sequences of the caller that the target cannot be told, or does not report which of them it met.

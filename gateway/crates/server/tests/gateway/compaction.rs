@@ -92,3 +92,48 @@ fn an_answer_without_a_summary_is_an_error() {
         (Some("a"), place.journal(2)[1]["call_id"].as_str())
     );
 }
+
+/// Codex asks so in the middle of a session: by the last item of an ordinary request.
+#[test]
+fn a_trigger_is_answered_by_a_summary_where_the_model_speaks_another_dialect() {
+    let answered = json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "x", "stop_reason": "end_turn",
+        "content": [{"type": "text", "text": "half "}, {"type": "text", "text": "done"}], "usage": {"input_tokens": 10, "output_tokens": 2}});
+    let provider = Provider::always(answer(200, "", &answered.to_string()));
+    let place = Place::new(&snapshot("anthropic", &[&provider]));
+    let message = json!({"type": "message", "role": "user", "content": "fix it"});
+    let tool = json!({"type": "function", "name": "f", "parameters": {"type": "object"}});
+    let asked = |input: Value| {
+        let body = json!({"model": "m", "input": input, "tools": [tool], "tool_choice": "required",
+                          "text": {"format": {"type": "json_object"}}, "max_output_tokens": 100});
+        place.post("/v1/responses", &body.to_string())
+    };
+    let reply = asked(json!([message, {"type": "compaction_trigger"}]));
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_eq!(reply.header("x-airside-dropped"), None);
+    let item = &reply.json()["output"][0];
+    assert_eq!(
+        (&item["type"], reply.json()["output"].as_array().unwrap().len()),
+        (&json!("compaction"), 1)
+    );
+    let sent = body(&provider, 0);
+    assert_eq!(sent["tool_choice"]["type"], "none");
+    let ask = sent["messages"].to_string();
+    assert!(
+        ask.contains("fix it") && ask.contains("Write a summary of this conversation"),
+        "{ask}"
+    );
+    let record = &place.journal(1)[0];
+    assert_eq!(
+        (&record["front_door"], &record["outcome"]),
+        (&json!("openai-responses"), &json!("completed"))
+    );
+
+    assert_eq!(asked(json!([item, message])).status, 200);
+    let said = body(&provider, 1)["messages"].to_string();
+    assert!(said.contains("half done"), "{said}");
+    let reply = asked(json!([{"type": "compaction_trigger"}, message]));
+    assert_eq!(
+        (reply.status, &reply.json()["error"]["code"]),
+        (400, &json!("malformed_request"))
+    );
+}

@@ -35,6 +35,8 @@ pub(crate) struct Conversation<'a> {
     pub(crate) account: Account<'a>,
     /// Chat: the caller wants the final usage chunk.
     pub(crate) includes_usage: bool,
+    /// Responses: what is wanted is a summary to go on from.
+    pub(crate) compacts: bool,
     /// The caller marked what is to be cached.
     pub(crate) has_cache_marks: bool,
 }
@@ -56,6 +58,7 @@ impl Conversation<'_> {
             reasoning: Reasoning::default(),
             account: Account::default(),
             includes_usage: false,
+            compacts: false,
             has_cache_marks: false,
         }
     }

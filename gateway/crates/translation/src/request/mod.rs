@@ -93,6 +93,7 @@ pub fn translate_request(
         streams: wanted.streams,
         includes_usage: conversation.includes_usage,
         shows_thinking: conversation.reasoning.is_shown,
+        compacts: conversation.compacts,
         tools: encoded.tools,
         output_tool: encoded.output_tool,
         stop_sequences: encode::untold_stops(to, &conversation),

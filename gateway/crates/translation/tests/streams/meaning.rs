@@ -1,7 +1,7 @@
 //! What must not change on the way from one dialect to another, trap by trap.
 
-use airside_protocols::{Family, Verdict};
-use airside_translation::{AnswerTranslator, Opaque, unseal, untag_call_id};
+use airside_protocols::{Family, Verdict, sealed_summary};
+use airside_translation::{AnswerPlan, AnswerTranslator, NotAnAnswer, Opaque, translate_answer, unseal, untag_call_id};
 use serde_json::{Value, json};
 
 use crate::grammar::{Seen, read_gemini_array};
@@ -558,4 +558,55 @@ fn a_failure_before_content_can_still_be_taken_elsewhere() {
         assert!(translator.finish(&mut out).is_err());
         assert!(!String::from_utf8(out).unwrap().contains("sk-ant"), "a key was told");
     }
+}
+
+// --- compaction ----------------------------------------------------------------------------------------------------
+
+fn compacting(target: Family) -> AnswerPlan {
+    AnswerPlan {
+        compacts: true,
+        ..plan(target, OpenaiResponses)
+    }
+}
+
+#[test]
+fn a_summary_is_one_item_whatever_else_the_model_does() {
+    for (target, name) in [
+        (Anthropic, "text"),
+        (Anthropic, "thinking_and_tools"),
+        (OpenaiChat, "tools"),
+        (Gemini, "signed_text"),
+        (Gemini, "thoughts_and_calls"),
+    ] {
+        let words = seen(target, name, OpenaiResponses).text;
+        assert!(!words.is_empty(), "{name}");
+        let said = translate(compacting(target), &[&recording(target, name).bytes]);
+        let seen = said.read(OpenaiResponses);
+        assert_eq!(seen.compactions, [sealed_summary(&words)], "{name}");
+        assert_eq!((seen.text.as_str(), seen.calls.len()), ("", 0), "{name}");
+        assert_eq!(seen.stop.as_deref(), Some("completed"));
+        assert!(seen.usage["output_tokens"].as_u64() > Some(0));
+        let has_calls = name != "text" && name != "signed_text";
+        assert_eq!(losses(&said).contains(&"tool_call"), has_calls, "{name}");
+    }
+}
+
+#[test]
+fn an_answer_without_words_is_no_summary() {
+    let message = json!({"role": "assistant", "content": " ",
+        "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}]});
+    let whole = json!({"choices": [{"index": 0, "finish_reason": "tool_calls", "message": message}]}).to_string();
+    let answer = translate_answer(&compacting(OpenaiChat), whole.as_bytes());
+    assert_eq!(answer, Err(NotAnAnswer));
+    let stream = chat(&[
+        delta(&json!({"content": " "}), None),
+        delta(&call("a", "f", "{}"), None),
+        delta(&json!({}), Some("tool_calls")),
+    ]);
+    let said = translate(compacting(OpenaiChat), &[&stream]);
+    assert_eq!(said.end, Err(NotAnAnswer));
+    let seen = said.read(OpenaiResponses);
+    assert_eq!((seen.compactions.len(), seen.calls.len()), (0, 0));
+    let error = seen.error.unwrap();
+    assert_eq!(error["message"], "The model gave no summary of this conversation.");
 }

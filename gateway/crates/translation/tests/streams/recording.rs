@@ -67,6 +67,7 @@ pub(crate) fn plan(target: Family, client: Family) -> AnswerPlan {
         includes_usage: true,
         shows_thinking: true,
         tools: tools(client),
+        compacts: false,
         output_tool: None,
         stop_sequences: Vec::new(),
         gemini_array: false,

@@ -31,6 +31,8 @@ pub(crate) enum Block {
     Text,
     /// The words of a refusal, for dialects that keep them apart.
     Refusal,
+    /// The summary that a conversation is replaced by.
+    Summary,
     Thinking,
     /// Thinking that is not shown.
     Hidden(String),

@@ -24,6 +24,12 @@ impl Teller {
             self.open = Open::Output;
             return;
         }
+        if self.plan.compacts {
+            // Nobody waits for its result.
+            self.shut(writer, out);
+            self.losses.insert(Loss::of("tool_call"));
+            return;
+        }
         self.write_preamble(writer, out);
         let tool = self.plan.tools.client_tool(&head.name);
         let open = match (tool.kind, head.is_free_text) {

@@ -12,7 +12,7 @@ use airside_protocols::{Family, Verdict};
 pub(crate) use self::block::{Block, Call, End, Writer};
 use super::counts::Counts;
 use super::custom::Unwrapping;
-use super::failure::Failure;
+use super::failure::{Failure, Fault};
 use super::heard::{Heard, Stop};
 use crate::loss::Loss;
 use crate::plan::AnswerPlan;
@@ -60,7 +60,7 @@ pub(crate) struct Teller {
     open: Open,
     unwrapping: Unwrapping,
     held: Option<(Block, String)>,
-    /// Text that is not told while the call that is the answer may still come.
+    /// Text that is not told while the call that is the answer may still come, or the rest of a summary.
     preamble: String,
     /// What the target wants back and no block took.
     pending: Vec<String>,
@@ -196,7 +196,7 @@ impl Teller {
             return;
         }
         self.said(piece.len());
-        if self.plan.output_tool.is_some() {
+        if self.plan.output_tool.is_some() || self.plan.compacts {
             self.preamble.push_str(piece);
             return;
         }
@@ -223,13 +223,16 @@ impl Teller {
         writer.piece(piece, out);
     }
 
-    /// Tell the text that was held back, unless the answer came as a call.
+    /// Tell the text that was held back: as the summary that was asked for, or as text unless the answer came as a call.
     fn write_preamble(&mut self, writer: &mut dyn Writer, out: &mut Vec<u8>) {
         let preamble = std::mem::take(&mut self.preamble);
         if preamble.is_empty() {
             return;
         }
-        if self.has_output {
+        if self.plan.compacts {
+            self.begin(Block::Summary, Open::Text, writer, out);
+            writer.piece(&preamble, out);
+        } else if self.has_output {
             self.losses.insert(Loss::of("text_beside_output"));
         } else {
             self.write_text(&preamble, writer, out);
@@ -238,6 +241,10 @@ impl Teller {
 
     fn end(&mut self, writer: &mut dyn Writer, out: &mut Vec<u8>) {
         self.start(writer, out);
+        if self.plan.compacts && self.preamble.trim().is_empty() {
+            let message = "The model gave no summary of this conversation.";
+            return self.fail(&Failure::of(Fault::Internal, message), writer, out);
+        }
         self.write_preamble(writer, out);
         self.shut(writer, out);
         self.verdict.began = true;

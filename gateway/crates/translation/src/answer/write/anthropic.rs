@@ -83,7 +83,7 @@ impl Writer for AnthropicWriter {
 
     fn open(&mut self, block: Block, out: &mut Vec<u8>) {
         self.delta = match &block {
-            Block::Text | Block::Refusal => Delta::Text,
+            Block::Text | Block::Summary | Block::Refusal => Delta::Text,
             Block::Thinking | Block::Hidden(_) => Delta::Thinking,
             Block::Call(_) => Delta::Json,
         };
@@ -162,7 +162,7 @@ fn head(message: &mut ObjectWriter<'_>, id: &str, model: &str) {
 
 fn write_block(content: &mut ObjectWriter<'_>, block: &Block, text: &str, signature: &str, input: &str) {
     match block {
-        Block::Text | Block::Refusal => {
+        Block::Text | Block::Summary | Block::Refusal => {
             content.text("type", "text");
             content.text("text", text);
         }

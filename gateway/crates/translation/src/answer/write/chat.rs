@@ -101,7 +101,7 @@ impl Writer for ChatWriter {
 
     fn open(&mut self, block: Block, out: &mut Vec<u8>) {
         match block {
-            Block::Text => self.open = Open::Content,
+            Block::Text | Block::Summary => self.open = Open::Content,
             Block::Refusal => self.open = Open::Refusal,
             Block::Thinking | Block::Hidden(_) => self.open = Open::Reasoning,
             Block::Call(call) => {

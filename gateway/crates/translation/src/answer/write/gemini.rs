@@ -146,7 +146,7 @@ fn write_answer(
 fn part_of(block: &Block, text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + 64);
     object(&mut out, |part| match block {
-        Block::Text | Block::Refusal => part.text("text", text),
+        Block::Text | Block::Summary | Block::Refusal => part.text("text", text),
         Block::Thinking | Block::Hidden(_) => {
             part.text("text", text);
             part.flag("thought", true);

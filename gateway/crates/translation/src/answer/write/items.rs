@@ -1,6 +1,6 @@
 //! The output items of Responses.
 
-use airside_protocols::ObjectWriter;
+use airside_protocols::{ObjectWriter, sealed_summary};
 use serde_json::{Map, Value};
 
 use super::{array, object, raw};
@@ -29,6 +29,7 @@ impl Item {
     pub(super) fn new(root: &str, place: usize, block: Block) -> Self {
         let prefix = match &block {
             Block::Text | Block::Refusal => "msg",
+            Block::Summary => "cmp",
             Block::Thinking | Block::Hidden(_) => "rs",
             Block::Call(call) => match call.tool.kind {
                 ToolKind::Function => "fc",
@@ -66,6 +67,10 @@ impl Item {
                 };
                 let part = json(&self.text);
                 array(item.key("content"), is_done.then_some(part.as_slice()));
+            }
+            Block::Summary => {
+                item.text("type", "compaction");
+                item.text("encrypted_content", &sealed_summary(&self.text));
             }
             Block::Thinking => {
                 item.text("type", "reasoning");

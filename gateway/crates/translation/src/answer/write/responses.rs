@@ -145,7 +145,7 @@ impl Filling {
                 ToolKind::Custom => ("response.custom_tool_call_input", "input", None),
                 ToolKind::LocalShell => return None,
             },
-            Block::Hidden(_) => return None,
+            Block::Summary | Block::Hidden(_) => return None,
         };
         Some(Self { event, member, part })
     }
@@ -163,7 +163,7 @@ impl Writer for ResponsesWriter {
         let item = Item::new(&self.head.root, self.output.len(), block);
         let json = item.json(Progress::Added);
         self.open = Some(item);
-        // What a shell is to run is known at the end only, and its item has no events in between.
+        // What a shell is to run is known at the end only, as is a summary: their items have no events in between.
         if filling.is_some() || is_hidden {
             self.item_event("response.output_item.added", &json, out);
         }

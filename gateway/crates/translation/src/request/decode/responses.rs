@@ -54,7 +54,11 @@ pub(super) fn decode<'a>(fields: &Object<'a>, losses: &mut Losses) -> Result<Con
     }
     let mut lost_a_tool = tools(fields, &mut conversation, losses);
     lost_a_tool |= input(fields, &mut conversation, losses)?;
-    choice(fields, &mut conversation)?;
+    if conversation.compacts {
+        conversation.tool_choice = ToolChoice::None;
+    } else {
+        choice(fields, &mut conversation)?;
+    }
     settle_choice(&mut conversation, lost_a_tool)?;
     conversation.parallel_calls = fields.flag("parallel_tool_calls");
     conversation.limit = fields.count("max_output_tokens");
@@ -181,8 +185,10 @@ fn choice(fields: &Object<'_>, conversation: &mut Conversation<'_>) -> Result<()
 /// What the answer is to be: its format, how much thought goes before it, what comes with it.
 fn answer<'a>(fields: &Object<'a>, conversation: &mut Conversation<'a>, losses: &mut Losses) {
     let text = fields.object("text");
-    let format = text.object("format");
-    conversation.output = super::output_of(&format.kind(), &format);
+    if !conversation.compacts {
+        let format = text.object("format");
+        conversation.output = super::output_of(&format.kind(), &format);
+    }
     conversation.account.verbosity = text.text("verbosity");
     let asked = fields.object("reasoning");
     let mut shown = asked.get("summary").is_some() || asked.get("generate_summary").is_some();

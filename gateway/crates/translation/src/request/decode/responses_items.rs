@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use airside_protocols::Family;
+use airside_protocols::{Family, SUMMARY_PROMPT};
 
 use crate::json::{Json, Object, Text, to_json};
 use crate::plan::{ClientTool, ToolKind};
 use crate::request::Untranslatable;
-use crate::request::conversation::{Block, Call, Conversation, Media, MediaKind, Role, ToolResult, Turn};
+use crate::request::conversation::{Block, Call, Conversation, Media, MediaKind, Role, TextBlock, ToolResult, Turn};
 use crate::request::decode::chat_content::{audio, file};
 use crate::request::decode::custom::local_shell_tool;
 use crate::request::decode::responses::tools;
@@ -25,8 +25,16 @@ pub(super) fn turns<'a>(
 ) -> Result<bool, Untranslatable> {
     let mut lost_a_tool = false;
     for (number, item) in input.items().enumerate() {
+        if conversation.compacts {
+            let message = "a `compaction_trigger` must be the last item of `input`";
+            return Err(Untranslatable::malformed(message));
+        }
         let fields = item.object();
         let kind = fields.kind();
+        if kind == "compaction_trigger" {
+            ask_for_summary(conversation);
+            continue;
+        }
         if kind == "additional_tools" {
             lost_a_tool |= tools(&fields, conversation, losses);
             continue;
@@ -46,6 +54,13 @@ pub(super) fn turns<'a>(
         push_item(item, &kind, &fields, &place, blocks, losses)?;
     }
     Ok(lost_a_tool)
+}
+
+/// Where nobody compacts, the model writes a summary.
+fn ask_for_summary(conversation: &mut Conversation<'_>) {
+    let prompt = TextBlock::of(Text::from_plain(SUMMARY_PROMPT));
+    conversation.turns.push(Turn::of(Role::User, vec![Block::Text(prompt)]));
+    conversation.compacts = true;
 }
 
 fn role_of(kind: &str, fields: &Object<'_>, place: &str) -> Result<Role, Untranslatable> {

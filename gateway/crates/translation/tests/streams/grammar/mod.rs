@@ -19,6 +19,8 @@ pub(crate) struct Seen {
     pub(crate) refusal: String,
     pub(crate) thinking: String,
     pub(crate) calls: Vec<SeenCall>,
+    /// The items that replace a conversation, as they are sealed.
+    pub(crate) compactions: Vec<String>,
     /// What the caller is to give back unread: signatures, encrypted items.
     pub(crate) sealed: Vec<String>,
     /// Why the model stopped, in the caller's word. `None` when an error ended the stream.

@@ -117,7 +117,8 @@ impl Reader {
     }
 
     fn note(&mut self, item: &Value) {
-        if let Some(sealed) = item["encrypted_content"].as_str() {
+        let sealed = item["encrypted_content"].as_str();
+        if let Some(sealed) = sealed.filter(|_| item["type"] == "reasoning") {
             self.seen.sealed.push(sealed.to_owned());
         }
         note_item(&mut self.seen, item);
@@ -175,6 +176,7 @@ pub(crate) fn note_item(seen: &mut Seen, item: &Value) {
                 seen.thinking.push_str(text(part, "text"));
             }
         }
+        "compaction" => seen.compactions.push(text(item, "encrypted_content").to_owned()),
         "function_call" => {
             let arguments = text(item, "arguments").to_owned();
             seen.calls.push(call("function", full_name(), arguments));
