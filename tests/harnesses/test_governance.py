@@ -162,6 +162,25 @@ async def test_a_tool_that_is_denied_is_not_there(lab: Lab, harness: str) -> Non
     assert not (lab.paths.workspace / "canary").exists()
 
 
+async def test_reading_that_is_denied_is_not_offered(lab: Lab, harness: str) -> None:
+    talk = await lab.start(harness, builtin={**ALL_ALLOWED, READ: Permission.DENY})
+    await talk.turn(scripted("- say: Well."))
+    assert NAMES[harness][BASH] in offered(lab)
+    assert NAMES[harness][READ] not in offered(lab)
+
+
+@pytest.mark.harness
+@pytest.mark.timeout(120)
+async def test_a_codex_that_does_not_know_what_it_is_governed_by_is_not_started(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airside.harnesses.codex.settings._OFF", ("of_tomorrow", "hooks"))
+    with pytest.raises(HarnessFailed, match=r"does not know .*: features\.of_tomorrow\n") as refused:
+        await lab.start("codex")
+    assert "airside harness install codex" in str(refused.value.hint)
+    assert not lab.processes()
+
+
 def test_a_tool_is_granted_only_by_a_cell_that_allows_it(lab: Lab) -> None:
     cells = {READ: Permission.ALLOW, EDIT: Permission.ASK, BASH: Permission.DENY}
     spec = lab.spec("scripted", builtin=cells)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from airside.errors import Conflict
 from airside.events import JsonObject
-from airside.harnesses.codex.messages import events_of, status_of
+from airside.harnesses.codex.messages import events_of, ignored_settings, status_of
 from airside.harnesses.codex.rollout import SESSION_FILES, holds_input, holds_session
 from airside.harnesses.codex.settings import command, conversation, environment
 from airside.harnesses.contract import (
@@ -17,6 +17,8 @@ from airside.harnesses.contract import (
     HarnessSpec,
     NativeSessionLost,
     Started,
+    ToolResult,
+    ToolUse,
     TurnEnd,
     TurnEnded,
 )
@@ -38,6 +40,7 @@ _PAYMENT_REQUIRED = 402
 _HOPELESS = (401, _PAYMENT_REQUIRED, 403)
 # An interrupt is lost, and not even answered, until the turn is really under way; these say that it is.
 _SIGNS_OF_LIFE = ("turn/started", "item/started", "item/agentMessage/delta")
+_ENDS_OF_TURNS = ("turn/completed", "thread/closed")
 _METHOD_NOT_FOUND = -32601  # JSON-RPC 2.0
 
 
@@ -72,6 +75,7 @@ class _Server:
     def __init__(self, process: SandboxProcess) -> None:
         self.process = process
         self.lines = JsonLines(process)
+        self.ignored: list[str] = []  # of our settings, those it does not know
         self._requests = 0
 
     async def request(self, method: str, params: JsonObject) -> int:
@@ -80,12 +84,17 @@ class _Server:
         await self.lines.send({"id": self._requests, "method": method, "params": params})
         return self._requests
 
+    async def interrupt(self, thread_id: str, turn_id: str) -> None:
+        """Ask for the end of a turn."""
+        await self.request("turn/interrupt", {"threadId": thread_id, "turnId": turn_id})
+
     async def ask(self, method: str, params: JsonObject) -> JsonObject:
         """Send a request and wait for its response, passing over everything else. For the start only."""
         number = await self.request(method, params)
         while (message := await self.lines.receive()) is not None:
             if message.get("id") == number and "method" not in message:
                 return message
+            self.ignored += ignored_settings(message)
         raise HarnessFailed(describe_death("Codex", await self.process.wait(), self.process.stderr_tail()))
 
 
@@ -99,9 +108,15 @@ async def _begin(server: _Server, spec: HarnessSpec, sandbox: Sandbox) -> Starte
     else:
         opened = await server.ask("thread/resume", {"threadId": spec.resume, **conversation(spec, sandbox)})
     thread_id = text(part(part(opened, "result"), "thread"), "id")
+    # "airside/0.163.0 (Debian ...)": our name with its version.
+    version = text(greeting, "userAgent").partition("/")[2].partition(" ")[0]
+    if server.ignored:
+        # Each of them keeps something from the agent.
+        raise HarnessFailed(
+            f"Codex {version} does not know these settings, by which it is governed: {', '.join(server.ignored)}",
+            hint="install the version Airside is made for: `airside harness install codex`",
+        )
     if thread_id:
-        # "airside/0.163.0 (Debian ...)": our name with its version.
-        version = text(greeting, "userAgent").partition("/")[2].partition(" ")[0]
         return Started(thread_id, version, resumed=spec.resume is not None)
     refusal = text(part(opened, "error"), "message")
     if spec.resume is not None and "no rollout found" in refusal:
@@ -121,6 +136,8 @@ class RunningCodex:
         self._turn_id: str | None = None
         self._interrupting = False
         self._refused: TurnEnded | None = None
+        self._subagent_turns: dict[str, str] = {}  # the turns under way, by their threads
+        self._ended: TurnEnded | None = None  # the agent's own turn; the subagents may go on
 
     @property
     def process_group(self) -> int:
@@ -131,7 +148,7 @@ class RunningCodex:
 
     async def send(self, text: str) -> None:
         self._reports.begin_turn()
-        self._turn_id, self._interrupting, self._refused = None, False, None
+        self._turn_id, self._interrupting, self._refused, self._ended = None, False, None, None
         given: JsonObject = {"type": "text", "text": text}
         self._starting = await self._server.request("turn/start", {"threadId": self._thread_id, "input": [given]})
 
@@ -139,11 +156,13 @@ class RunningCodex:
         if self._reports.in_turn:
             self._interrupting = True
             await self._interrupt_turn()
+            for thread_id, turn_id in self._subagent_turns.items():
+                await self._server.interrupt(thread_id, turn_id)
 
     async def _interrupt_turn(self) -> None:
         # Without a turn's id there is nothing to name yet; it is interrupted as soon as it is known.
         if self._turn_id is not None:
-            await self._server.request("turn/interrupt", {"threadId": self._thread_id, "turnId": self._turn_id})
+            await self._server.interrupt(self._thread_id, self._turn_id)
 
     async def decide(self, call_id: str, permission: Literal[Permission.ALLOW, Permission.DENY], reason: str) -> None:
         del permission, reason
@@ -185,15 +204,41 @@ class RunningCodex:
             await self._interrupt_turn()
 
     async def _on_notification(self, method: str, params: JsonObject) -> None:
-        if params.get("threadId", self._thread_id) != self._thread_id:
-            return  # of a subagent's own conversation
+        thread_id = text(params, "threadId") or self._thread_id
+        if thread_id != self._thread_id:
+            await self._on_subagent(thread_id, method, params)
+            return
         if self._interrupting and method in _SIGNS_OF_LIFE:
             await self._interrupt_turn()
         if method == "error":
             await self._give_up_if_hopeless(part(params, "error"))
         for event in events_of(method, params):
-            ended = isinstance(event, TurnEnded)
-            self._reports.add(self._refused if ended and self._refused is not None else event)
+            if isinstance(event, TurnEnded):
+                self._ended = self._refused or event
+            else:
+                self._reports.add(event)
+        self._end_when_all_have()
+
+    async def _on_subagent(self, thread_id: str, method: str, params: JsonObject) -> None:
+        """Take in what a subagent's conversation reports: the calls it makes, and whether it is under way."""
+        if method == "turn/started":
+            self._subagent_turns[thread_id] = text(part(params, "turn"), "id")
+        elif method in _ENDS_OF_TURNS:
+            self._subagent_turns.pop(thread_id, None)
+        turn_id = self._subagent_turns.get(thread_id)
+        is_hopeless = method == "error" and status_of(part(params, "error")) in _HOPELESS
+        if turn_id is not None and (is_hopeless or (self._interrupting and method in _SIGNS_OF_LIFE)):
+            await self._server.interrupt(thread_id, turn_id)
+        for event in events_of(method, params):
+            if isinstance(event, ToolUse | ToolResult):
+                self._reports.add(event)
+        self._end_when_all_have()
+
+    def _end_when_all_have(self) -> None:
+        """Report the end of the turn, unless a subagent is still at work: what it does belongs to this turn."""
+        if self._ended is not None and not self._subagent_turns:
+            self._reports.add(self._ended)
+            self._ended = None
 
     async def _give_up_if_hopeless(self, error: JsonObject) -> None:
         status = status_of(error)

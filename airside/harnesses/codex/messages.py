@@ -6,6 +6,7 @@ the agent, a piece of reasoning, or a call of one of several kinds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from airside.events import JsonObject
@@ -23,6 +24,8 @@ from airside.harnesses.contract import (
 from airside.harnesses.json_values import items, number, part, text
 
 _PAYMENT_REQUIRED = 402
+# "session-flags: `tools.view_image` is ignored."
+_IGNORED_SETTING = re.compile(r"session-flags: `([^`]*)` is ignored")
 _NOT_CALLS = ("userMessage", "agentMessage", "reasoning", "plan", "contextCompaction", "hookPrompt")
 
 
@@ -39,6 +42,13 @@ def events_of(method: str, params: JsonObject) -> Iterator[HarnessEvent]:
             yield _retrying(part(params, "error"))
         case "turn/completed":
             yield _turn_ended(part(params, "turn"))
+
+
+def ignored_settings(message: JsonObject) -> list[str]:
+    """Of the settings on the command line, those that a warning says are not known."""
+    if message.get("method") != "configWarning":
+        return []
+    return _IGNORED_SETTING.findall(text(part(message, "params"), "summary"))
 
 
 def _of_started(item: JsonObject) -> Iterator[HarnessEvent]:

@@ -70,7 +70,7 @@ def _settings(spec: HarnessSpec, sandbox: Sandbox) -> Mapping[str, str | int | b
         # They tell of a sandbox that is off, and of ways to ask out of it.
         "include_permissions_instructions": False,
         "web_search": "live" if spec.may_use(BuiltinTool.WEB) else "disabled",
-        "tools.view_image": spec.may_use(BuiltinTool.READ),
+        "features.view_image": spec.may_use(BuiltinTool.READ),
         # Codex reads and writes through its shell: without it there is no tool left but looking at images.
         "features.shell_tool": spec.may_use(BuiltinTool.BASH),
         **{f"features.{name}": False for name in _OFF},

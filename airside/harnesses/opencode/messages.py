@@ -59,9 +59,10 @@ class Turn:
         return TurnEnded(TurnEnd.INTERRUPTED if interrupted and cut_short else TurnEnd.END_TURN)
 
     def events_of(self, event: JsonObject) -> Iterator[HarnessEvent]:
-        """What one event means; nothing for most of them, and for those of other sessions."""
+        """What one event means; nothing for most of them. Subagents, in sessions of their own, make calls too."""
         about = part(event, "properties")
         if text(about, "sessionID") != self._session_id:
+            yield from self._of_subagent(event, part(about, "part"))
             return
         match event.get("type"):
             case "message.updated":
@@ -78,6 +79,10 @@ class Turn:
             case "session.error":
                 self._has_begun = True
                 self._failure = self._failure or _failure(part(about, "error"))
+
+    def _of_subagent(self, event: JsonObject, piece: JsonObject) -> Iterator[HarnessEvent]:
+        if event.get("type") == "message.part.updated" and text(piece, "type") == "tool":
+            yield from self._on_call(piece)
 
     def _on_message(self, info: JsonObject) -> None:
         if info.get("role") == "user" and text(info, "id") not in self._known_inputs:
