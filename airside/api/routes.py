@@ -77,8 +77,10 @@ class CandidateNote(BaseModel):
     bound_nanousd: int = Field(description="What would be reserved if it were the only one.")
     context_window: int | None
     first_content_us: int | None = Field(description="Average time to its first content, where measured.")
-    losses: Sequence[str] | None = Field(description="What a translation would leave out; None without a body.")
-    untranslatable: str | None
+    losses: Sequence[str] | None = Field(
+        description="What translation and the vendor would leave out; None without a body."
+    )
+    untranslatable: str | None = Field(description="Why the request cannot be said there at all.")
 
 
 class RejectedNote(BaseModel):

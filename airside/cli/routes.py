@@ -185,7 +185,7 @@ def _remarks(one: Mapping[str, Any], told: Mapping[str, Any], *, first: bool) ->
     if one["untranslatable"]:
         remarks.append(one["untranslatable"])
     elif one["losses"]:
-        remarks.append(f"translated without {', '.join(one['losses'])}")
+        remarks.append(f"{'translated ' if one['translated'] else ''}without {', '.join(one['losses'])}")
     elif one["translated"]:
         remarks.append("translated")
     return remarks

@@ -77,6 +77,48 @@ fn a_body_tells_what_its_translation_loses() {
 }
 
 #[test]
+fn what_a_vendor_leaves_out_or_refuses_is_told_too() {
+    let provider = |name: &str, vendor: &str, protocol: &str, more: Value| {
+        let mut provider = json!({"name": name, "vendor": vendor, "protocol": protocol, "base_url": "http://127.0.0.1:1",
+                                  "credential": {"kind": "none"}});
+        provider
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        provider
+    };
+    let price = json!({"tiers": [{"input_uncached": 1, "cache_read": 1, "cache_write_5m": 1, "cache_write_1h": 1, "output": 1}]});
+    let target = |provider: &str, model: &str| json!({"provider": provider, "model": model, "price": price, "max_output_tokens": 9});
+    let snapshot = json!({
+        "format": 1, "version": 1, "compiled_at": "2026-01-01T00:00:00Z",
+        "providers": [provider("aws", "bedrock", "anthropic", json!({"region": "eu-central-1"})),
+                      provider("own", "anthropic", "anthropic", json!({}))],
+        "models": [{"name": "m", "route": [{"to": [target("aws", "anthropic.claude-x"), target("aws", "other.model"), target("own", "y")]}]}],
+    });
+    let compiled = Compiled::from_json(snapshot.to_string().as_bytes()).unwrap();
+    let candidates = |geo: &str| {
+        let body = json!({"model": "m", "max_tokens": 9, "speed": "fast", "inference_geo": geo,
+                          "messages": [{"role": "user", "content": "hi"}]});
+        let request = json!({"body": body, "headers": {"anthropic-beta": "files-api-2025-04-14"}});
+        let imagined = Imagined::from_json(request.to_string().as_bytes()).unwrap();
+        let text = explain(&compiled, &imagined, Known::of_nothing(&Unwatched::of(&compiled), 0)).unwrap();
+        let told: Value = serde_json::from_str(&text).unwrap();
+        [0, 1, 2].map(|number| told["candidates"][number].clone())
+    };
+    let [invoke, converse, own] = candidates("global");
+    assert_eq!(invoke["losses"], json!(["anthropic_beta", "inference_geo", "speed"]));
+    assert_eq!(converse["losses"], json!(["anthropic_beta", "inference_geo", "speed"]));
+    assert_eq!(own["losses"], json!([]), "as it came");
+    let [invoke, _, own] = candidates("eu");
+    let refusal = invoke["untranslatable"].as_str().unwrap();
+    assert!(
+        refusal.contains("inference_geo") && invoke["losses"].is_null(),
+        "{refusal}"
+    );
+    assert_eq!(own["untranslatable"], Value::Null);
+}
+
+#[test]
 fn what_cannot_be_imagined_is_said() {
     for (request, words) in [
         (json!({}), "needs a model"),

@@ -2,11 +2,10 @@
 //! what it may cost, and what a translation would lose. The same code as for a real call decides.
 
 mod imagined;
+mod said;
 
 use airside_metering::CallBound;
-use airside_protocols::Family;
 use airside_snapshot::{Compiled, CredentialKind, Model, ProviderIndex, ProviderKey, Target};
-use airside_translation::{Wanted, translate_request};
 use serde::Serialize;
 
 use crate::estimate::expected_cost;
@@ -15,6 +14,8 @@ use crate::health::HealthNote;
 use crate::plan::{Asked, Candidate, NoTarget, Plan, Readiness, Surroundings, plan};
 use crate::sessions::SessionView;
 use crate::speed::Pace;
+
+use self::said::left_out;
 
 pub use imagined::{Imagined, ImaginedAgent, NotImaginable};
 
@@ -43,9 +44,9 @@ struct CandidateNote<'a> {
     bound_nanousd: u64,
     context_window: Option<u64>,
     first_content_us: Option<u64>,
-    /// What a translation would leave out; only where a body was given.
+    /// What translation and the vendor would leave out; only where a body was given.
     losses: Option<Vec<String>>,
-    /// Why it cannot be translated at all.
+    /// Why it cannot be said there at all.
     untranslatable: Option<String>,
 }
 
@@ -139,6 +140,7 @@ pub fn explain<S: Surroundings>(
     let planned = plan(compiled, model, &asked, known.surroundings);
     let steps = steps_of(model, &asked, &planned);
     let view = Viewer {
+        imagined,
         request: &request,
         asked: &asked,
         compiled,
@@ -214,6 +216,7 @@ fn steps_of<'a>(model: &'a Model, asked: &Asked<'_>, planned: &Result<Plan<'_>, 
 
 struct Viewer<'v, S> {
     compiled: &'v Compiled,
+    imagined: &'v Imagined,
     request: &'v imagined::Request,
     asked: &'v Asked<'v>,
     surroundings: &'v S,
@@ -223,9 +226,8 @@ struct Viewer<'v, S> {
 impl<S: Surroundings> Viewer<'_, S> {
     fn note<'a>(&self, candidate: &Candidate<'a>) -> CandidateNote<'a> {
         let (target, price) = (candidate.target, candidate.price);
-        let translated = !self.asked.door.is_spoken_by(candidate.family);
-        let translation = translated.then(|| self.translation(candidate)).flatten();
-        let (losses, untranslatable) = match translation {
+        let left_out = left_out(self.compiled, self.imagined, self.request, candidate, self.now_s);
+        let (losses, untranslatable) = match left_out {
             None => (None, None),
             Some(Ok(losses)) => (Some(losses), None),
             Some(Err(why)) => (None, Some(why)),
@@ -240,7 +242,7 @@ impl<S: Surroundings> Viewer<'_, S> {
             model: &target.model,
             family: candidate.family.name(),
             key: candidate.key,
-            translated,
+            translated: !self.asked.door.is_spoken_by(candidate.family),
             rests: self.surroundings.readiness(candidate.provider, candidate.key) == Readiness::CoolingDown,
             expected_nanousd: expected_cost(input, limit, target, price, self.asked.session),
             bound_nanousd: CallBound::of(self.request.body_bytes, &self.request.fields, target, price).total_nanousd,
@@ -249,29 +251,6 @@ impl<S: Surroundings> Viewer<'_, S> {
             losses,
             untranslatable,
         }
-    }
-
-    /// What a translation would lose; `None` without a body.
-    fn translation(&self, candidate: &Candidate<'_>) -> Option<Result<Vec<String>, String>> {
-        let body = self.request.body.as_deref()?;
-        let provider = self.compiled.snapshot.providers.get(candidate.provider);
-        let model = &candidate.target.model;
-        let wanted = Wanted {
-            model,
-            shown_model: &self.request.fields.model,
-            streams: self.request.fields.stream,
-            default_output_tokens: candidate.target.max_output_tokens,
-            cache_key: None,
-            takes_cache_marks: provider.is_some_and(|provider| provider.takes_cache_marks(model)),
-            answer_id: "call_imagined",
-            now_s: self.now_s,
-        };
-        let from: Family = self.asked.door.family();
-        let translated = translate_request(from, candidate.family, body.as_bytes(), &wanted);
-        Some(match translated {
-            Ok(translated) => Ok(translated.losses.iter().map(|loss| loss.field.to_string()).collect()),
-            Err(why) => Err(why.message),
-        })
     }
 }
 
