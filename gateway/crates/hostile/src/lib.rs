@@ -129,6 +129,7 @@ const WANTED: Wanted<'static> = Wanted {
     default_output_tokens: 1000,
     cache_key: Some("session"),
     takes_cache_marks: true,
+    can_think: true,
     answer_id: "answer",
     now_s: 1_700_000_000,
 };

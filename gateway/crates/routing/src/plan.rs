@@ -246,11 +246,22 @@ pub fn plan<'a>(
         .split
         .as_ref()
         .filter(|share| is_in(share, asked.session_dice, "split"));
-    let mut sieve = Sieve::new(compiled, asked, surroundings);
-    for target in split.map(|share| &share.target).into_iter().chain(&step.to) {
-        sieve.sift(target);
-    }
-    let sifted = sieve.finish()?;
+    let sifted = |needs: Needs| {
+        let mut sieve = Sieve::new(compiled, asked, needs, surroundings);
+        for target in split.map(|share| &share.target).into_iter().chain(&step.to) {
+            sieve.sift(target);
+        }
+        sieve.finish()
+    };
+    let sifted = match sifted(asked.needs) {
+        // Every harness asks its models to think: where none can, the wish is left out.
+        Err(NoTarget::Missing(needs)) if needs.contains(&Need::Thinking) => sifted(Needs {
+            thinking: false,
+            ..asked.needs
+        })
+        .map_err(|_| NoTarget::Missing(needs))?,
+        sifted => sifted?,
+    };
     let (ordered, lead) = in_order(sifted.ready, step.strategy, split.is_some(), asked, surroundings);
     let mut candidates = Vec::with_capacity(ordered.len() + sifted.resting.len());
     for (rank, usable) in ordered.iter().chain(&sifted.resting).enumerate() {
@@ -265,7 +276,7 @@ pub fn plan<'a>(
         .as_ref()
         .filter(|share| is_in(share, asked.call_dice, "shadow"));
     let shadow = shadow.and_then(|share| {
-        let mut sieve = Sieve::new(compiled, asked, surroundings);
+        let mut sieve = Sieve::new(compiled, asked, asked.needs, surroundings);
         sieve.sift(&share.target);
         let usable = sieve.finish().ok()?.ready.into_iter().next()?;
         let key = *usable.keys.first()?;
@@ -347,6 +358,7 @@ pub(crate) struct Usable<'a> {
 struct Sieve<'a, 's, S> {
     compiled: &'a Compiled,
     asked: &'s Asked<'s>,
+    needs: Needs,
     surroundings: &'s S,
     ready: Vec<Usable<'a>>,
     resting: Vec<Usable<'a>>,
@@ -362,10 +374,11 @@ struct Sifted<'a> {
 }
 
 impl<'a, 's, S: Surroundings> Sieve<'a, 's, S> {
-    fn new(compiled: &'a Compiled, asked: &'s Asked<'s>, surroundings: &'s S) -> Self {
+    fn new(compiled: &'a Compiled, asked: &'s Asked<'s>, needs: Needs, surroundings: &'s S) -> Self {
         Self {
             compiled,
             asked,
+            needs,
             surroundings,
             ready: Vec::with_capacity(2),
             resting: Vec::new(),
@@ -429,7 +442,7 @@ impl<'a, 's, S: Surroundings> Sieve<'a, 's, S> {
         if self.compiled.price_of(target).is_none() {
             return Some(Skip::UnknownPrice);
         }
-        self.asked.needs.missing_at(target).map(Skip::Cannot)
+        self.needs.missing_at(target).map(Skip::Cannot)
     }
 
     /// The keys to ask with, and those that rest: first the one whose cache is warm, then by chance and weight.

@@ -245,6 +245,42 @@ fn what_a_target_cannot_take_is_kept_from_it_and_named_when_nothing_is_left() {
 }
 
 #[test]
+fn a_target_that_cannot_think_is_asked_where_none_can() {
+    let plain = with("a/plain", &json!({"capabilities": {"thinking": false}}));
+    let blind = with(
+        "b/blind",
+        &json!({"capabilities": {"thinking": false, "images": false}}),
+    );
+    let thinking = |images| Asked {
+        needs: Needs {
+            thinking: true,
+            images,
+            ..Needs::default()
+        },
+        ..asked()
+    };
+    let both = one_step(&[plain.clone(), with("b/thinks", &json!({}))]);
+    let plan = planned(&both, &thinking(false), &WELL).unwrap();
+    assert_eq!(
+        (tried(&plan), skipped(&plan)[0].1.reason()),
+        (vec!["b/thinks".to_owned()], "no_thinking")
+    );
+    let none = one_step(&[plain, blind.clone()]);
+    let plan = planned(&none, &thinking(false), &WELL).unwrap();
+    assert_eq!(
+        (tried(&plan), skipped(&plan)),
+        (vec!["a/plain".to_owned(), "b/blind".to_owned()], vec![])
+    );
+    let plan = planned(&none, &thinking(true), &WELL).unwrap();
+    assert_eq!(
+        (tried(&plan), skipped(&plan)[0].1.reason()),
+        (vec!["a/plain".to_owned()], "no_images")
+    );
+    let missing = planned(&one_step(&[blind]), &thinking(true), &WELL).unwrap_err();
+    assert_eq!(missing, NoTarget::Missing(vec![Need::Images]));
+}
+
+#[test]
 fn the_cheapest_counts_what_the_session_has_in_its_cache() {
     let dear = with("a/dear", &json!({"price": price(3_000_000_000)}));
     let cheap = with("b/cheap", &json!({"price": price(1_000_000_000)}));

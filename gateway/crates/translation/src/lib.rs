@@ -15,5 +15,6 @@ pub use loss::Loss;
 pub use opaque::{Opaque, seal, tag_call_id, unseal, untag_call_id};
 pub use plan::{AnswerPlan, ClientTool, ToolKind, ToolNames};
 pub use request::{
-    TranslatedRequest, Untranslatable, Wanted, strip_foreign_thinking, strip_sealed_thinking, translate_request,
+    TranslatedRequest, Untranslatable, Wanted, strip_foreign_thinking, strip_sealed_thinking, strip_wish_to_think,
+    translate_request,
 };

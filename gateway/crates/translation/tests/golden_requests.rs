@@ -128,6 +128,7 @@ fn every_request_is_said_to_every_other_family_as_recorded() {
                 default_output_tokens: 8_192,
                 cache_key: Some("session-1"),
                 takes_cache_marks: settings["takes_cache_marks"] == true,
+                can_think: true,
                 answer_id: "a1",
                 now_s: 1_790_000_000,
             };

@@ -177,6 +177,7 @@ fn translated(from: Family, to: Family, body: &[u8]) -> Result<TranslatedRequest
         default_output_tokens: 4_096,
         cache_key: None,
         takes_cache_marks: false,
+        can_think: true,
         answer_id: "a1",
         now_s: 0,
     };

@@ -64,6 +64,7 @@ fn said(
         default_output_tokens: candidate.target.max_output_tokens,
         cache_key: None,
         takes_cache_marks: provider.is_some_and(|provider| provider.takes_cache_marks(model)),
+        can_think: candidate.target.capabilities.thinking != Some(false),
         answer_id: "call_imagined",
         now_s,
     };

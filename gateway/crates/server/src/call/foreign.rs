@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use airside_protocols::{Family, top_level_member};
 use airside_routing::Issuer;
-use airside_snapshot::{Compiled, Model, Provider, Vendor};
-use airside_translation::{Loss, strip_foreign_thinking, strip_sealed_thinking};
+use airside_snapshot::{Compiled, Model, Provider, Target, Vendor};
+use airside_translation::{Loss, strip_foreign_thinking, strip_sealed_thinking, strip_wish_to_think};
 use bytes::Bytes;
 
 /// The request as the target can read it.
@@ -62,16 +62,28 @@ impl History<'_> {
     }
 }
 
-/// What must change for this provider; `None` when the request may pass as it came. All thoughts go if another issuer
-/// of the family wrote any in this session, else only what the gateway sealed on behalf of other families.
-pub(crate) fn readable(family: Family, provider: &str, history: History<'_>, body: &Bytes) -> Option<Readable> {
-    let is_foreign = |issuer: &Issuer| issuer.family == family && !history.is_read_by(family, provider, issuer);
-    let (body, losses) = if history.issuers.iter().any(is_foreign) {
-        strip_foreign_thinking(family, body)?
+/// What must change for this target; `None` when the request may pass as it came. All thoughts go if another issuer of
+/// the family wrote any in this session, else only what the gateway sealed on behalf of other families; and the wish for
+/// new ones where they cannot be had.
+pub(crate) fn readable(family: Family, target: &Target, history: History<'_>, body: &Bytes) -> Option<Readable> {
+    let is_foreign = |issuer: &Issuer| issuer.family == family && !history.is_read_by(family, &target.provider, issuer);
+    let own = if history.issuers.iter().any(is_foreign) {
+        strip_foreign_thinking(family, body)
     } else if history.mixes_families(family) {
-        strip_sealed_thinking(family, body)?
+        strip_sealed_thinking(family, body)
     } else {
-        return None;
+        None
+    };
+    let unwished = (target.capabilities.thinking == Some(false)).then(|| {
+        let so_far = own.as_ref().map_or(&body[..], |(body, _)| body);
+        strip_wish_to_think(family, so_far)
+    });
+    let (body, losses) = match (own, unwished.flatten()) {
+        (Some((_, mut losses)), Some((body, more))) => {
+            losses.extend(more);
+            (body, losses)
+        }
+        (own, unwished) => unwished.or(own)?,
     };
     let model_range = match family {
         Family::Gemini => 0..0,
@@ -102,12 +114,13 @@ mod tests {
                                "base_url": "http://127.0.0.1:1", "credential": {"kind": "none"}})
         };
         let target = |provider: &str| serde_json::json!({"provider": provider, "model": "x"});
+        let everywhere = ["a", "b", "like", "g"].map(target);
         let snapshot = serde_json::json!({
             "format": 1, "version": 1, "compiled_at": "2026-11-23T17:52:28Z",
             "providers": [provider("a", "anthropic", "anthropic"), provider("b", "anthropic", "anthropic"),
                           provider("like", "anthropic", "compatible"), provider("g", "gemini", "gemini")],
             "models": [{"name": "alone", "route": [{"to": [target("a")]}]},
-                       {"name": "mixed", "route": [{"to": [target("a"), target("g")]}]}],
+                       {"name": "mixed", "route": [{"to": everywhere}]}],
         });
         Compiled::from_json(snapshot.to_string().as_bytes()).unwrap()
     }
@@ -124,7 +137,9 @@ mod tests {
                 compiled: &compiled,
                 model: "mixed",
             };
-            readable(Family::Anthropic, provider, history, &body)
+            let targets = compiled.model("mixed").unwrap().targets();
+            let target = targets.into_iter().find(|target| target.provider == provider).unwrap();
+            readable(Family::Anthropic, target, history, &body)
         };
         let made_by_a = [issued_by(Family::Anthropic, "a")];
         assert!(for_provider("a", &made_by_a).is_none());

@@ -54,7 +54,7 @@ impl Lane {
                 compiled: &active.compiled,
                 model: &question.fields.model,
             };
-            let readable = readable(own, &candidate.target.provider, history, &question.body);
+            let readable = readable(own, candidate.target, history, &question.body);
             return Ok(readable.map_or(Self::AsItCame, |mut readable| {
                 let losses = std::mem::take(&mut readable.losses);
                 call.loses_within(family, losses.into_iter().map(|loss| loss.field));
@@ -74,6 +74,7 @@ impl Lane {
                 .as_deref()
                 .or(call.record.caller.harness_session.as_deref()),
             takes_cache_marks: provider.is_some_and(|provider| provider.takes_cache_marks(model)),
+            can_think: candidate.target.capabilities.thinking != Some(false),
             answer_id: &call.record.call_id,
             now_s: call.gateway.now_s(),
         };

@@ -112,6 +112,44 @@ fn what_a_target_cannot_take_is_kept_from_it() {
 }
 
 #[test]
+fn a_model_that_cannot_think_is_not_asked_to() {
+    let whole = r#"{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#;
+    let provider = Provider::always(json(200, "", whole));
+    let mut plain = snapshot("openai-chat", &[&provider]);
+    plain["models"][0]["route"][0]["to"][0]["capabilities"] = json!({"thinking": false});
+    plain["models"][0]["route"][0]["to"][0]["model"] = json!("gpt-5.2");
+    let place = Place::new(&plain);
+    let within = r#"{"model":"m","messages":[{"role":"user","content":"x"}],"reasoning_effort":"low","n":1}"#;
+    let across = r#"{"model":"m","max_tokens":5000,"messages":[{"role":"user","content":"x"}],"thinking":{"type":"enabled","budget_tokens":2000}}"#;
+    for (path, body, dropped) in [
+        ("/v1/chat/completions", within, "reasoning_effort"),
+        ("/v1/messages", across, "thinking"),
+    ] {
+        let reply = place.post(path, body);
+        assert_eq!(
+            (reply.status, reply.header("x-airside-dropped")),
+            (200, Some(dropped)),
+            "{}",
+            reply.text()
+        );
+    }
+    let sent = provider.received();
+    let sent: Vec<String> = sent
+        .iter()
+        .map(|call| String::from_utf8(call.body.clone()).unwrap())
+        .collect();
+    assert_eq!(
+        sent[0],
+        within.replace("\"m\"", "\"gpt-5.2\"").replace("\"low\"", "null")
+    );
+    assert!(!sent[1].contains("reasoning"), "{}", sent[1]);
+    let records = place.journal(2);
+    for (record, dropped) in records.iter().zip(["reasoning_effort", "thinking"]) {
+        assert_eq!(record["translation"]["losses"][0]["field"], dropped, "{record}");
+    }
+}
+
+#[test]
 fn what_is_too_long_goes_to_a_wider_target_by_estimate_or_by_the_providers_word() {
     let too_long = r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 999 tokens > 900 maximum"}}"#;
     let (narrow, wide) = (Provider::always(json(400, "", too_long)), always(MESSAGE));

@@ -19,9 +19,10 @@ use airside_protocols::Family;
 use crate::json::Json;
 use crate::loss::Loss;
 use crate::plan::AnswerPlan;
-use crate::request::losses::Losses;
+use crate::request::losses::{Field, Losses};
+use crate::request::reasoning::Reasoning;
 
-pub use strip::{strip_foreign_thinking, strip_sealed_thinking};
+pub use strip::{strip_foreign_thinking, strip_sealed_thinking, strip_wish_to_think};
 
 /// Of English text and code in JSON, roughly.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -41,6 +42,8 @@ pub struct Wanted<'a> {
     pub cache_key: Option<&'a str>,
     /// Chat: the server takes Anthropic's cache marks on the texts of messages.
     pub takes_cache_marks: bool,
+    /// The model can think.
+    pub can_think: bool,
     /// Id of the answer to come.
     pub answer_id: &'a str,
     /// Seconds since 1970.
@@ -82,6 +85,10 @@ pub fn translate_request(
     let whole = whole.ok_or_else(|| Untranslatable::malformed("the body must be a JSON object"))?;
     let mut losses = Losses::default();
     let mut conversation = decode::decode(from, whole, &mut losses)?;
+    if !wanted.can_think && conversation.reasoning.is_on() {
+        losses.add(Field::Reasoning.spelled(from));
+        conversation.reasoning = Reasoning::default();
+    }
     order::put_in_order(&mut conversation, to, &mut losses);
     let encoded = encode::encode(to, &conversation, wanted, &mut losses)?;
     let plan = AnswerPlan {

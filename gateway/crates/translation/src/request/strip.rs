@@ -11,6 +11,8 @@ use crate::opaque::{unseal, untag_call_id};
 use crate::request::conversation::THOUGHTS;
 use crate::request::losses::{Field, Losses};
 
+/// Anthropic's word for no thinking.
+const DISABLED: &str = r#"{"type":"disabled"}"#;
 /// What the vendor takes instead of a signature.
 const UNSIGNED: &str = r#""skip_thought_signature_validator""#;
 
@@ -35,6 +37,35 @@ pub fn strip_sealed_thinking(family: Family, body: &[u8]) -> Option<(Vec<u8>, Ve
     strip(family, body, &|field| {
         field.and_then(Json::plain).is_some_and(|text| unseal(&text).is_some())
     })
+}
+
+/// The body without the wish that the model think, for a target that cannot; `None` if there is none.
+#[must_use]
+pub fn strip_wish_to_think(family: Family, body: &[u8]) -> Option<(Vec<u8>, Vec<Loss>)> {
+    let whole = Json::parse(body)?;
+    let mut edits = Edits {
+        base: body.as_ptr() as usize,
+        made: Vec::new(),
+    };
+    for (key, value) in whole.members() {
+        match (family, key.as_ref()) {
+            (Family::Anthropic, "thinking") if value.object().kind() != "disabled" => edits.replace(value, DISABLED),
+            // It may say what becomes of earlier thoughts, which is an error without thinking.
+            (Family::Anthropic, "context_management")
+            | (Family::OpenaiResponses, "reasoning")
+            | (Family::OpenaiChat, "reasoning_effort") => edits.replace(value, "null"),
+            (Family::Gemini, "generationConfig" | "generation_config") => {
+                let configs = value.members();
+                let of_thinking =
+                    configs.filter(|(key, _)| matches!(key.as_ref(), "thinkingConfig" | "thinking_config"));
+                of_thinking.for_each(|(_, config)| edits.replace(config, "null"));
+            }
+            _ => {}
+        }
+    }
+    let mut losses = Losses::default();
+    losses.add(Field::Reasoning.spelled(family));
+    (!edits.made.is_empty()).then(|| (edits.applied(body), losses.sorted()))
 }
 
 /// Says of a thought's opaque field whether the thought goes.
@@ -145,7 +176,7 @@ impl Edits {
             .get("thinking")
             .filter(|given| given.object().kind() == "enabled");
         if let Some(thinking) = thinking.filter(|_| lost && answers_calls) {
-            self.replace(thinking, r#"{"type":"disabled"}"#);
+            self.replace(thinking, DISABLED);
             if let Some(edits) = fields.get("context_management") {
                 self.replace(edits, "null");
             }
@@ -254,6 +285,40 @@ mod tests {
         assert!(enabled.contains(r#""thinking":{"type":"disabled"}"#));
         let adaptive = stripped(Family::Anthropic, &body(r#"{"type":"adaptive"}"#)).unwrap();
         assert!(adaptive.contains(r#""thinking":{"type":"adaptive"}"#));
+    }
+
+    #[test]
+    fn the_wish_to_think_goes_and_every_other_byte_stays() {
+        for (family, body, expected) in [
+            (
+                Family::Anthropic,
+                r#"{"thinking": {"type":"adaptive"} ,"context_management":{"edits":[]},"output_config":{"effort":"low"},"n":1.0}"#,
+                r#"{"thinking": {"type":"disabled"} ,"context_management":null,"output_config":{"effort":"low"},"n":1.0}"#,
+            ),
+            (
+                Family::OpenaiResponses,
+                r#"{"reasoning":{"effort":"high"},"input":"reasoning"}"#,
+                r#"{"reasoning":null,"input":"reasoning"}"#,
+            ),
+            (
+                Family::OpenaiChat,
+                r#"{ "reasoning_effort":"low"}"#,
+                r#"{ "reasoning_effort":null}"#,
+            ),
+            (
+                Family::Gemini,
+                r#"{"generationConfig":{"thinkingConfig":{"thinkingBudget":9},"topK":1}}"#,
+                r#"{"generationConfig":{"thinkingConfig":null,"topK":1}}"#,
+            ),
+        ] {
+            let (out, losses) = strip_wish_to_think(family, body.as_bytes()).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+            assert_eq!(losses, [Loss::of(Field::Reasoning.spelled(family))]);
+            assert_eq!(
+                strip_wish_to_think(family, br#"{"thinking":{"type":"disabled"},"n":1}"#),
+                None
+            );
+        }
     }
 
     #[test]

@@ -74,6 +74,7 @@ fn comes_back(target: Family, name: &str, client: Family, model: &str, shows_thi
         default_output_tokens: 8000,
         cache_key: None,
         takes_cache_marks: false,
+        can_think: true,
         answer_id: "01K",
         now_s: 1_700_000_001,
     };
