@@ -74,8 +74,9 @@ def test_another_content_than_the_pinned_one_is_refused_and_leaves_nothing(wheel
     digest = make_wheel(wheels, "2.0", program("2.0"))
     make_wheel(wheels, "2.0", b"#!/bin/sh\necho demo 2.0; echo evil\n")
     demo = Installations([of_wheel(digest)], [tmp_path / "root"])
-    with pytest.raises(InstallFailed, match=r"demo-agent 2\.0 could not be fetched"):
+    with pytest.raises(InstallFailed, match=r"demo-agent 2\.0 is not what is pinned") as refused:
         demo.install("demo")
+    assert "changed it on its way" in str(refused.value.hint)
     assert everything(tmp_path / "root") == set()
     assert demo.installed() == []
 

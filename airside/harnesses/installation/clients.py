@@ -13,8 +13,12 @@ from airside.harnesses.installation.programs import InstallFailed, Pin
 
 Progress = Callable[[str], None]
 
+CHANGED_ON_ITS_WAY = "somebody may have changed it on its way: nothing was installed"
+
 _FETCHES_WITHIN_S = 1800
 _SAID_SHOWN = 1500
+# What pip and uv say of a wheel with another digest.
+_ANOTHER_CONTENT = re.compile(r"DO NOT MATCH THE HASHES|Hash mismatch for ")
 # What pip, uv and npm say of a version that is not there. When pip reaches nothing, it says that there are none at all.
 _NO_SUCH_VERSION = re.compile(r"from versions: (?!none)|[Tt]here is no version of |ETARGET")
 
@@ -50,16 +54,22 @@ def run_client(command: Sequence[str], what: str, folder: Path, *, versions: str
     except OSError as refused:
         raise InstallFailed(f"{what} could not be fetched: {refused}") from refused
     if done.returncode != 0:
-        if _NO_SUCH_VERSION.search(" ".join(done.stderr.split())):
-            raise InstallFailed(
-                f"there is no {what} for this machine: {done.stderr.strip()[-_SAID_SHOWN:]}",
-                hint=f"see which versions there are with: {versions}",
-            )
-        raise InstallFailed(
-            f"{what} could not be fetched: {done.stderr.strip()[-_SAID_SHOWN:]}",
-            hint="check that this machine reaches the package registry with the settings of pip, uv and npm",
-        )
+        raise _refused(what, done.stderr.strip(), versions)
     return done.stdout
+
+
+def _refused(what: str, said: str, versions: str) -> InstallFailed:
+    """Why a client failed, by what it said, with the next step."""
+    shown, words = said[-_SAID_SHOWN:], " ".join(said.split())
+    if _NO_SUCH_VERSION.search(words):
+        hint = f"see which versions there are with: {versions}"
+        return InstallFailed(f"there is no {what} for this machine: {shown}", hint=hint)
+    if _ANOTHER_CONTENT.search(words):
+        return InstallFailed(f"{what} is not what is pinned: {shown}", hint=CHANGED_ON_ITS_WAY)
+    return InstallFailed(
+        f"{what} could not be fetched: {shown}",
+        hint="check that this machine reaches the package registry with the settings of pip, uv and npm",
+    )
 
 
 def fetch_wheel(package: str, pin: Pin, into: Path) -> None:

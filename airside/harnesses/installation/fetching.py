@@ -9,7 +9,7 @@ import shutil
 import tarfile
 from pathlib import Path
 
-from airside.harnesses.installation.clients import Progress, fetch_npm_tarball, fetch_wheel, npm
+from airside.harnesses.installation.clients import CHANGED_ON_ITS_WAY, Progress, fetch_npm_tarball, fetch_wheel, npm
 from airside.harnesses.installation.programs import InstallFailed, NpmPackage, Pin, Program, PypiWheel
 
 
@@ -79,7 +79,7 @@ def _check(archive: Path, pin: Pin, package: str) -> None:
     if pin.digests and spelled not in pin.digests:
         raise InstallFailed(
             f"the archive of {package} {pin.version} has the digest {spelled}, which is not the pinned one",
-            hint="somebody may have changed it on its way: nothing was installed",
+            hint=CHANGED_ON_ITS_WAY,
         )
 
 
