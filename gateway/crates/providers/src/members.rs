@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use airside_protocols::{array_elements, object_members};
+use airside_protocols::{array_elements, object_members, top_level_text};
 use bytes::Bytes;
 use memchr::memmem;
 
@@ -149,18 +149,26 @@ pub(crate) fn without_member(array: &Bytes, name: &str) -> Option<Bytes> {
     is_changed.then(|| Bytes::from([b"[", kept.join(&b","[..]).as_slice(), b"]"].concat()))
 }
 
+/// Tools without those whose type begins so; `None` if there is none.
+pub(crate) fn without_tools(tools: &Bytes, kind: &str) -> Option<Bytes> {
+    let is_of_kind = |tool: &[u8]| top_level_text(tool, "type").is_some_and(|given| given.starts_with(kind));
+    without_elements(tools, is_of_kind)
+}
+
+/// An array without the elements that go; `None` if none does.
+fn without_elements(array: &Bytes, goes: impl Fn(&[u8]) -> bool) -> Option<Bytes> {
+    let elements = array_elements(array)?;
+    let all = elements.len();
+    let elements = elements.into_iter().filter_map(|range| array.get(range));
+    let kept: Vec<&[u8]> = elements.filter(|element| !goes(element)).collect();
+    (kept.len() < all).then(|| Bytes::from([b"[", kept.join(&b","[..]).as_slice(), b"]"].concat()))
+}
+
 /// `system` without the block that says for whose bill the call is: Anthropic takes it out, others would cache it.
 pub(crate) fn without_billing(system: &Bytes) -> Option<Bytes> {
     const BILLING: &str = "x-anthropic-billing-header";
     memmem::find(system, BILLING.as_bytes())?;
-    let elements = array_elements(system)?;
-    let all = elements.len();
-    let kept: Vec<&[u8]> = elements
-        .into_iter()
-        .filter_map(|range| system.get(range))
-        .filter(|element| !is_text_starting(element, BILLING))
-        .collect();
-    (kept.len() < all).then(|| Bytes::from([b"[", kept.join(&b","[..]).as_slice(), b"]"].concat()))
+    without_elements(system, |element| is_text_starting(element, BILLING))
 }
 
 fn is_text_starting(element: &[u8], start: &str) -> bool {

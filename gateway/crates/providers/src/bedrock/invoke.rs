@@ -29,6 +29,7 @@ pub(super) fn members<'a>(request: Request<'a>, caller: &HeaderMap) -> Result<Me
     let place = members.value("inference_geo");
     let place: Option<String> = place.and_then(|raw| serde_json::from_slice(raw).ok());
     super::refuse_residence(place.as_deref())?;
+    claude::BEDROCK.refuse_forced(&members)?;
     members.remove(&NOT_IN_BODY);
     claude::BEDROCK.take_out_of(&mut members, caller);
     let flags = betas::flags(caller, betas::BEDROCK);

@@ -36,6 +36,7 @@ pub(super) fn body(asked: &Asked<'_>, request: Request<'_>) -> Result<Pieces, Un
         members.remove(&["model"]);
         members.put_first("anthropic_version", VERSION);
     }
+    claude::VERTEX.refuse_forced(&members)?;
     claude::VERTEX.take_out_of(&mut members, &HeaderMap::new());
     Ok(in_one(members.written()))
 }
