@@ -114,11 +114,11 @@ async def test_what_converse_cannot_be_told_is_said(clouds: Clouds) -> None:
         (
             "bedrock",
             (
-                "anthropic_beta cache_control.scope container eager_input_streaming mcp_servers service_tier speed "
-                "x-anthropic-billing-header"
+                "anthropic_beta cache_control.scope container eager_input_streaming mcp_servers server_tool service_tier "
+                "speed x-anthropic-billing-header"
             ),
         ),
-        ("vertex-claude", "anthropic_beta cache_control.scope container mcp_servers output_format speed"),
+        ("vertex-claude", "anthropic_beta cache_control.scope container mcp_servers output_format server_tool speed"),
     ],
 )
 async def test_flags_and_fields_that_a_cloud_does_not_know_go_together_and_are_said(
@@ -127,7 +127,8 @@ async def test_flags_and_fields_that_a_cloud_does_not_know_go_together_and_are_s
     mark = {"type": "ephemeral", "scope": "global"}
     billing = {"type": "text", "text": "x-anthropic-billing-header: cc_version=2"}
     system: Any = [billing, {"type": "text", "text": "You are brief.", "cache_control": mark}]
-    tools: Any = [{"name": "look", "input_schema": LOOK, "eager_input_streaming": True}]
+    fetch = {"type": "web_fetch_20250910", "name": "web_fetch"}
+    tools: Any = [{"name": "look", "input_schema": LOOK, "eager_input_streaming": True}, fetch]
     fields: Any = {"speed": "fast", "mcp_servers": [], "container": "c", "service_tier": "auto"}
     if name != "bedrock":
         fields["output_format"] = {"type": "json_schema", "schema": LOOK}

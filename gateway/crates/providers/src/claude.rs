@@ -97,7 +97,7 @@ impl Unknown {
         }
         for kind in self.tools {
             if members.mentions(kind.as_bytes()) && members.change("tools", |tools| without_tools(tools, kind)) {
-                lost.insert(Lost::Borrowed(kind));
+                lost.insert("server_tool".into());
                 if members.value("tools").is_some_and(|tools| *tools == b"[]"[..]) {
                     members.remove(&["tools", "tool_choice"]);
                 }
@@ -196,13 +196,13 @@ mod tests {
         let all = format!("[{SEARCH}, {OWN},{FETCH}]");
         let (left, lost) = of_tools(&BEDROCK, &all, AUTO).unwrap();
         assert_eq!(left, format!(r#"{{"tools":[{OWN}],"tool_choice":{AUTO},"n":1.0}}"#));
-        assert_eq!(lost, ["web_fetch", "web_search"]);
+        assert_eq!(lost, ["server_tool"]);
         let (left, lost) = of_tools(&VERTEX, &all, AUTO).unwrap();
         assert_eq!(
             left,
             format!(r#"{{"tools":[{SEARCH},{OWN}],"tool_choice":{AUTO},"n":1.0}}"#)
         );
-        assert_eq!(lost, ["web_fetch"]);
+        assert_eq!(lost, ["server_tool"]);
         let (left, _) = of_tools(&BEDROCK, &format!("[{SEARCH}]"), AUTO).unwrap();
         assert_eq!(left, r#"{"n":1.0}"#, "no choice without a tool");
         for (tools, choice, is_served) in [
