@@ -10,6 +10,7 @@ from typing import Any
 import gemini_cli
 import pytest
 from airside_system import System, install_harnesses, make_repository, script
+from codex_server import codex_server
 from conformance_matrix import CLIS, FAMILIES, HARNESS_FEATURE
 from places import place_outside_tmp
 
@@ -103,3 +104,19 @@ async def test_gemini_cli_works_on_any_family(
     assert said == "Mended."
     assert "# mended" in (folder / "calc.py").read_text()
     publish("Gemini CLI", HARNESS_FEATURE, family, "yes")
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "openai-responses"])
+async def test_codex_compacts_with_a_model_of_another_family(system: System, family: str) -> None:
+    system.models.script([{"say": "The summary: a fish is to be remembered."}], match="Write a summary of this")
+    key = (await system.post("/v1/keys", {"agent": "codex"}))["key"]
+    url, home, folder = system.stack.gateway_url, system.place / "codex-home", system.place / "codex-work"
+    async with codex_server(url=url, key=key, model="coder", home=home, folder=folder) as codex:
+        # What the tool says stands in no message of the user's, which Codex keeps.
+        assert await codex.say(script({"calls": [{"bash": "echo fish-$((40 + 2))"}]}, {"say": "Seen."})) == "Seen."
+        assert await codex.compact() == ["contextCompaction"]
+        assert await codex.say(script({"say": "On we go."})) == "On we go."
+    asked, after = [request.body.decode() for request in system.models.requests()][-2:]
+    assert "fish-42" in asked
+    assert "The summary: a fish is to be remembered." in after
+    assert "fish-42" not in after
