@@ -48,9 +48,15 @@ impl Transcript {
         self.kept.become_bytes(0);
     }
 
-    /// The response `id` followed this input.
+    /// The response `id` followed this input. A compaction in it stands for all that went before.
     pub(super) fn continue_with(&mut self, id: String, input: &[u8], output: &[Vec<u8>]) {
-        let pieces = std::iter::once(input).chain(output.iter().map(Vec::as_slice));
+        let compacted = output.iter().rposition(|item| is_compaction(item));
+        if compacted.is_some() {
+            self.items.clear();
+        }
+        let input = compacted.is_none().then_some(input);
+        let output = output.iter().skip(compacted.unwrap_or_default());
+        let pieces = input.into_iter().chain(output.map(Vec::as_slice));
         for piece in pieces.filter(|piece| !piece.is_empty()) {
             if !self.items.is_empty() {
                 self.items.push(b',');
@@ -62,6 +68,10 @@ impl Transcript {
             self.forget();
         }
     }
+}
+
+fn is_compaction(item: &[u8]) -> bool {
+    top_level_text(item, "type").is_some_and(|kind| kind.starts_with("compaction"))
 }
 
 /// This transcript's part of what all may hold.
@@ -206,6 +216,18 @@ mod tests {
                 r#"{"type":"message", "id":"msg_1"}"#
             ]
         );
+    }
+
+    #[test]
+    fn a_compaction_stands_for_all_that_went_before() {
+        let mut transcript = Transcript::default();
+        transcript.continue_with("a".to_owned(), br#"{"n":1}"#, &[br#"{"n":2}"#.to_vec()]);
+        let output = [r#"{"n":4}"#, r#"{"type":"compaction","n":5}"#, r#"{"n":6}"#];
+        let output = output.map(|item| item.as_bytes().to_vec());
+        transcript.continue_with("b".to_owned(), br#"{"type":"compaction_trigger"}"#, &output);
+        assert_eq!(transcript.items(), br#"{"type":"compaction","n":5},{"n":6}"#);
+        transcript.continue_with("c".to_owned(), br#"{"n":7}"#, &[]);
+        assert_eq!(transcript.items(), br#"{"type":"compaction","n":5},{"n":6},{"n":7}"#);
     }
 
     #[test]

@@ -239,6 +239,46 @@ fn an_answer_that_came_as_one_document_is_told_as_events() {
     assert_eq!(input_of(&provider, 1).len(), 3);
 }
 
+/// The bridge, the translation and the summary together: what is gone on from is the summary alone.
+#[test]
+fn a_conversation_is_compacted_over_a_socket_by_a_model_of_another_family() {
+    let chat = |text: &str| {
+        let chunks = [
+            json!({"choices": [{"index": 0, "delta": {"role": "assistant", "content": text}}]}),
+            json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 9, "completion_tokens": 2}}),
+        ];
+        stream(
+            &chunks
+                .iter()
+                .map(|chunk| format!("data: {chunk}\n\n"))
+                .chain(["data: [DONE]\n\n".to_owned()])
+                .collect::<String>(),
+        )
+    };
+    let provider = Provider::new(vec![chat("one"), chat("the summary"), chat("on we go")]);
+    let place = Place::new(&snapshot("openai-chat", &[&provider]));
+    let mut socket = Socket::open(&place);
+    let id_of = |events: &[Value]| events.last().unwrap()["response"]["id"].as_str().unwrap().to_owned();
+    socket.text(CREATE);
+    let first = id_of(&socket.answer());
+    let trigger = json!({"type": "response.create", "model": "m", "store": false, "previous_response_id": first,
+                         "input": [{"type": "compaction_trigger"}]});
+    socket.text(&trigger.to_string());
+    let compacted = socket.answer();
+    let kinds: Vec<&str> = compacted
+        .iter()
+        .filter_map(|event| event["item"]["type"].as_str())
+        .collect();
+    assert_eq!(kinds, ["compaction", "compaction"], "added and done");
+    socket.text(&continuing(&id_of(&compacted), "b"));
+    socket.answer();
+    let body: Value = serde_json::from_slice(&provider.received()[2].body).unwrap();
+    let messages = body["messages"].as_array().unwrap();
+    assert_eq!(messages.len(), 2, "{body}");
+    assert!(messages[0]["content"].as_str().unwrap().ends_with("the summary"));
+    assert_eq!(messages[1]["content"], "b");
+}
+
 #[test]
 fn a_socket_that_closes_cancels_its_call() {
     let provider = Provider::always(vec![events_head(), chunk(&said("resp_1", "one")[..260]), Act::Silence]);
