@@ -1,5 +1,7 @@
 """Caps hold: hundreds of calls at once, cut, cancelled and killed, on one gateway and two, with the real control plane.
 
+Callers and providers speak two dialects, so that half of the calls are translated.
+
 Whatever happens to them, no scope settles more than its limit, control plane, journal and ledger say the same sums, and
 the providers gave no more than that.
 """
@@ -42,26 +44,29 @@ providers:
     base_url: "{url}/north"
     models: {{real: {{prices: {{input: 1, output: 2}}, max_output_tokens: 300}}}}
   south:
-    protocol: anthropic
-    base_url: "{url}/south"
+    protocol: openai-chat
+    base_url: "{url}/south/v1"
     models: {{real: {{prices: {{input: 2, output: 4}}, max_output_tokens: 300}}}}
 models:
   coder: [north/real, south/real]
 agents:
   fixer: {{harness: claude-code, model: coder}}
 budgets:
-  - {{scope: project, limit_usd: 0.36, on_limit: refuse}}
-  - {{scope: "team:core", limit_usd: 0.21, window: month, timezone: Europe/Berlin, warn_at: 50%}}
-  - {{scope: "user:*", limit_usd: 0.15}}
-  - {{scope: "agent:fixer", limit_usd: 0.33}}
-  - {{scope: "model:coder", limit_usd: 0.30}}
-  - {{scope: "provider:north", limit_usd: 0.18}}
-  - {{scope: "provider:south", limit_usd: 0.27}}
+  - {{scope: project, limit_usd: 0.80, on_limit: refuse}}
+  - {{scope: "team:core", limit_usd: 0.46, window: month, timezone: Europe/Berlin, warn_at: 50%}}
+  - {{scope: "user:*", limit_usd: 0.34}}
+  - {{scope: "agent:fixer", limit_usd: 0.72}}
+  - {{scope: "model:coder", limit_usd: 0.66}}
+  - {{scope: "provider:north", limit_usd: 0.40}}
+  - {{scope: "provider:south", limit_usd: 0.60}}
 """
 
 
 class FaultyProvider(Provider):
-    """Does what the text of a request tells it to, and counts what it really gave, in nano-dollars by its own name."""
+    """Does what the text of a request tells it to, and counts what it really gave, in nano-dollars by its own name.
+
+    North speaks Messages and says what it counts at once, south speaks Chat and says it in the end.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,9 +81,11 @@ class FaultyProvider(Provider):
     def answer(self, handler: BaseHTTPRequestHandler, body: Any) -> None:
         with self.lock:
             self.requests += 1
-        plan = json.loads(body["messages"][0]["content"])
-        usage = {"input_tokens": plan["input"], "output_tokens": min(plan["output"], body["max_tokens"])}
-        if plan["fault"] == "error":
+        content = body["messages"][0]["content"]
+        plan = json.loads(content if isinstance(content, str) else content[0]["text"])
+        limit = body.get("max_tokens") or body["max_completion_tokens"]
+        usage = {"input_tokens": plan["input"], "output_tokens": min(plan["output"], limit)}
+        if plan["fault"] == "error" or (plan["fault"] == "elsewhere" and not speaks_chat(handler)):
             self._send(handler, 500, {"type": "error", "error": {"type": "api_error", "message": "no"}})
         elif body.get("stream"):
             self._gives(handler, input_tokens=plan["input"], output_tokens=1)
@@ -87,7 +94,7 @@ class FaultyProvider(Provider):
             self._stream_of(handler, usage, plan["fault"])
         else:
             self._gives(handler, **{**usage, "output_tokens": 0 if plan["gives_up"] else usage["output_tokens"]})
-            self._send(handler, 200, {"type": "message", "content": [{"type": "text", "text": "hi"}], "usage": usage})
+            self._send(handler, 200, whole(handler, usage))
 
     @staticmethod
     def _send(handler: BaseHTTPRequestHandler, status: int, body: Any) -> None:
@@ -104,17 +111,51 @@ class FaultyProvider(Provider):
         handler.send_header("connection", "close")
         handler.end_headers()
         handler.close_connection = True
-        start = {"type": "message_start", "message": {"usage": {**usage, "output_tokens": 1}}}
-        delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "word"}}
-        end = {"type": "message_delta", "usage": usage}
+        beginning, end = events(handler, usage)
         try:
-            for event in (start, delta, delta):
-                self._event(handler, event)
-            if fault != "cut":
-                for event in (end, {"type": "message_stop"}):
+            for event in [*beginning, *([] if fault == "cut" else end)]:
+                if speaks_chat(handler):
+                    handler.wfile.write(f"data: {event}\n\n".encode())
+                else:
                     self._event(handler, event)
         except OSError:
             pass  # the gateway hung up or died
+
+
+def speaks_chat(handler: BaseHTTPRequestHandler) -> bool:
+    return handler.path.startswith("/south/")
+
+
+def in_chat(usage: dict[str, int]) -> dict[str, int]:
+    return {"prompt_tokens": usage["input_tokens"], "completion_tokens": usage["output_tokens"]}
+
+
+def whole(handler: BaseHTTPRequestHandler, usage: dict[str, int]) -> dict[str, Any]:
+    """A whole answer in the provider's dialect."""
+    if speaks_chat(handler):
+        choice = {"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}
+        return {"object": "chat.completion", "choices": [choice], "usage": in_chat(usage)}
+    return {
+        "type": "message",
+        "role": "assistant",
+        "content": [{"type": "text", "text": "hi"}],
+        "stop_reason": "end_turn",
+        "usage": usage,
+    }
+
+
+def events(handler: BaseHTTPRequestHandler, usage: dict[str, int]) -> tuple[Sequence[Any], Sequence[Any]]:
+    """The first events of a stream in the provider's dialect, and the last."""
+    if speaks_chat(handler):
+        delta = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": "word"}}]}
+        stop = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+        last = {"choices": [], "usage": in_chat(usage)}
+        return [json.dumps(delta)] * 2, [json.dumps(stop), json.dumps(last), "[DONE]"]
+    start = {"type": "message_start", "message": {"role": "assistant", "usage": {**usage, "output_tokens": 1}}}
+    block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "word"}}
+    last = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage}
+    return [start, block, delta, delta], [{"type": "content_block_stop", "index": 0}, last, {"type": "message_stop"}]
 
 
 @dataclass(frozen=True)
@@ -158,7 +199,7 @@ async def installation(place: Path, provider: Provider, count: int) -> AsyncIter
 
 async def one_call(client: httpx2.AsyncClient, gateway: GatewayProcess, key: str, dice: random.Random) -> str:
     """Make one call; says what became of it for its caller."""
-    fault, gives_up = dice.choice(["none", "none", "none", "cut", "error"]), dice.random() < 0.15
+    fault, gives_up = dice.choice([*["none"] * 3, *["elsewhere"] * 3, "cut", "error"]), dice.random() < 0.15
     # As many tokens as text of this length may be.
     words = "word " * dice.randint(1, 400)
     plan = {
@@ -174,8 +215,11 @@ async def one_call(client: httpx2.AsyncClient, gateway: GatewayProcess, key: str
         "stream": dice.random() < 0.7,
         "messages": [{"role": "user", "content": json.dumps(plan)}],
     }
+    door = dice.choice(["/v1/messages", "/v1/chat/completions"])
     try:
-        async with client.stream("POST", f"{gateway.url}/v1/messages", json=body, headers={"x-api-key": key}) as answer:
+        async with client.stream(
+            "POST", f"{gateway.url}{door}", json=body, headers={"authorization": f"Bearer {key}"}
+        ) as answer:
             if gives_up:
                 return "given up"
             async for _ in answer.aiter_bytes():
@@ -241,6 +285,9 @@ async def check_books(system: Installation, provider: FaultyProvider) -> Counter
     assert charged[project, 0] == sum(record["cost_nanousd"] for record in records)
     for name, given in provider.given.items():
         assert given <= charged[f"provider:{name}", 0], name
+    completed = [record for record in records if record["outcome"] == "completed"]
+    ways = {(record["front_door"], record["provider"]) for record in completed}
+    assert len(ways) == 4, f"both dialects at both providers: {ways}"
     return Counter(record["outcome"] for record in records)
 
 

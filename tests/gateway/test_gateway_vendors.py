@@ -114,8 +114,8 @@ async def test_what_converse_cannot_be_told_is_said(clouds: Clouds) -> None:
         (
             "bedrock",
             (
-                "anthropic_beta cache_control.scope container eager_input_streaming mcp_servers server_tool service_tier "
-                "speed x-anthropic-billing-header"
+                "anthropic_beta cache_control.scope container eager_input_streaming mcp_servers server_tool "
+                "service_tier speed x-anthropic-billing-header"
             ),
         ),
         ("vertex-claude", "anthropic_beta cache_control.scope container mcp_servers output_format server_tool speed"),
