@@ -246,7 +246,7 @@ fn what_a_target_cannot_take_is_kept_from_it_and_named_when_nothing_is_left() {
 
 #[test]
 fn a_target_that_cannot_think_is_asked_where_none_can() {
-    let plain = with("a/plain", &json!({"capabilities": {"thinking": false}}));
+    let thoughtless = with("a/plain", &json!({"capabilities": {"thinking": false}}));
     let blind = with(
         "b/blind",
         &json!({"capabilities": {"thinking": false, "images": false}}),
@@ -259,13 +259,13 @@ fn a_target_that_cannot_think_is_asked_where_none_can() {
         },
         ..asked()
     };
-    let both = one_step(&[plain.clone(), with("b/thinks", &json!({}))]);
+    let both = one_step(&[thoughtless.clone(), with("b/thinks", &json!({}))]);
     let plan = planned(&both, &thinking(false), &WELL).unwrap();
     assert_eq!(
         (tried(&plan), skipped(&plan)[0].1.reason()),
         (vec!["b/thinks".to_owned()], "no_thinking")
     );
-    let none = one_step(&[plain, blind.clone()]);
+    let none = one_step(&[thoughtless, blind.clone()]);
     let plan = planned(&none, &thinking(false), &WELL).unwrap();
     assert_eq!(
         (tried(&plan), skipped(&plan)),
