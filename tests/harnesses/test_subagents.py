@@ -6,6 +6,7 @@ import pytest
 from harness_lab import DEADLINE_S, Lab, Talk, calls, said, scripted
 
 from airside.harnesses.contract import ToolUse, TurnEnd, TurnEnded
+from airside.harnesses.opencode.messages import Turn
 
 pytestmark = [pytest.mark.harness, pytest.mark.timeout(120)]
 
@@ -106,3 +107,58 @@ async def test_a_subagent_that_its_agent_closes_holds_nothing_up(lab: Lab) -> No
     assert seen[-1] == TurnEnded(TurnEnd.END_TURN)
     assert said(seen) == ["Done."]
     assert any("closeAgent" in use for use in uses(seen))
+
+
+async def test_what_is_refused_to_a_subagent_ends_the_turn_of_its_agent(lab: Lab) -> None:
+    lab.models.script("- calls:\n    - bash: touch helper-works; until test -e go; do sleep 0.01; done", match=HELPER)
+    talk = await lab.start("codex")
+    await talk.running.send(scripted(f"{spawning('codex')}- say: Done."))
+    seen = await until_helper_works(lab, talk)
+    while "Done." not in said(seen):
+        seen.append(await talk.next())
+    lab.models.fault(status=402, body='{"error":{"message":"spent","code":"budget_exceeded"}}')
+    (lab.paths.workspace / "go").touch()
+    seen += await talk.until(TurnEnded)
+    assert seen[-1].reason is TurnEnd.BUDGET_REACHED
+
+
+async def test_what_is_refused_to_an_agent_ends_its_subagents(lab: Lab) -> None:
+    lab.models.script("- calls:\n    - bash: touch helper-works; sleep 600", match=HELPER)
+    talk = await lab.start("codex")
+    waiting = "- calls:\n    - bash: until test -e go; do sleep 0.01; done\n- say: Done."
+    await talk.running.send(scripted(spawning("codex") + waiting))
+    seen = await until_helper_works(lab, talk)
+    lab.models.fault(status=402, body='{"error":{"message":"spent","code":"budget_exceeded"}}')
+    (lab.paths.workspace / "go").touch()
+    seen += await talk.until(TurnEnded)
+    assert seen[-1].reason is TurnEnd.BUDGET_REACHED
+
+
+async def test_a_call_of_an_interrupted_subagent_is_not_told_again_in_the_next_turn(lab: Lab) -> None:
+    lab.models.script(
+        "- calls:\n    - bash: trap '' TERM; touch helper-works; while true; do sleep 0.1; done", match=HELPER
+    )
+    talk = await lab.start("opencode")
+    await talk.running.send(scripted(f"{spawning('opencode')}- say: Done."))
+    await until_helper_works(lab, talk)
+    await talk.running.interrupt()
+    await talk.until(TurnEnded)
+    after = await talk.turn(scripted("- calls:\n    - bash: sleep 3; echo of the agent\n- say: On we go."))
+    assert len(uses(after)) == 1
+    assert "of the agent" in uses(after)[0]
+
+
+def test_calls_of_one_name_in_two_conversations_are_two() -> None:
+    turn = Turn("own", known_inputs=set(), known_calls=set())
+    told = []
+    for session, part in (("helper", "prt_1"), ("own", "prt_2")):
+        piece = {
+            "id": part,
+            "type": "tool",
+            "tool": "bash",
+            "callID": "functions.bash:1",
+            "state": {"status": "running"},
+        }
+        event = {"type": "message.part.updated", "properties": {"sessionID": session, "part": piece}}
+        told += list(turn.events_of(event))
+    assert [use.call_id for use in told] == ["prt_1", "functions.bash:1"]

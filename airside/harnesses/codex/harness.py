@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -155,9 +156,12 @@ class RunningCodex:
     async def interrupt(self) -> None:
         if self._reports.in_turn:
             self._interrupting = True
-            await self._interrupt_turn()
-            for thread_id, turn_id in self._subagent_turns.items():
-                await self._server.interrupt(thread_id, turn_id)
+            await self._interrupt_all()
+
+    async def _interrupt_all(self) -> None:
+        await self._interrupt_turn()
+        for thread_id, turn_id in list(self._subagent_turns.items()):
+            await self._server.interrupt(thread_id, turn_id)
 
     async def _interrupt_turn(self) -> None:
         # Without a turn's id there is nothing to name yet; it is interrupted as soon as it is known.
@@ -214,7 +218,7 @@ class RunningCodex:
             await self._give_up_if_hopeless(part(params, "error"))
         for event in events_of(method, params):
             if isinstance(event, TurnEnded):
-                self._ended = self._refused or event
+                self._ended = event
             else:
                 self._reports.add(event)
         self._end_when_all_have()
@@ -225,19 +229,23 @@ class RunningCodex:
             self._subagent_turns[thread_id] = text(part(params, "turn"), "id")
         elif method in _ENDS_OF_TURNS:
             self._subagent_turns.pop(thread_id, None)
+        elif method == "error":
+            # What is refused to it, is refused to its agent too.
+            await self._give_up_if_hopeless(part(params, "error"))
         turn_id = self._subagent_turns.get(thread_id)
-        is_hopeless = method == "error" and status_of(part(params, "error")) in _HOPELESS
-        if turn_id is not None and (is_hopeless or (self._interrupting and method in _SIGNS_OF_LIFE)):
+        is_to_end = self._interrupting or self._refused is not None
+        if turn_id is not None and is_to_end and method in _SIGNS_OF_LIFE:
             await self._server.interrupt(thread_id, turn_id)
         for event in events_of(method, params):
             if isinstance(event, ToolUse | ToolResult):
-                self._reports.add(event)
+                # Models may count their calls in each conversation anew.
+                self._reports.add(replace(event, call_id=f"{thread_id}/{event.call_id}"))
         self._end_when_all_have()
 
     def _end_when_all_have(self) -> None:
         """Report the end of the turn, unless a subagent is still at work: what it does belongs to this turn."""
         if self._ended is not None and not self._subagent_turns:
-            self._reports.add(self._ended)
+            self._reports.add(self._refused or self._ended)
             self._ended = None
 
     async def _give_up_if_hopeless(self, error: JsonObject) -> None:
@@ -246,7 +254,7 @@ class RunningCodex:
             return
         reason = TurnEnd.BUDGET_REACHED if status == _PAYMENT_REQUIRED else TurnEnd.FAILED
         self._refused = TurnEnded(reason, text(error, "additionalDetails") or text(error, "message"))
-        await self._interrupt_turn()
+        await self._interrupt_all()
 
     async def _answer(self, request: JsonObject) -> None:
         """Answer what Codex asks: whether a call may run. Nothing else is ours to answer."""

@@ -133,7 +133,8 @@ class RunningOpenCode:
         self._spec = spec
         self._reports = Reports(started, self._pull)
         self._inputs: set[str] = set()
-        self._turn = Turn(self._session_id, known_inputs=self._inputs)
+        self._calls: set[str] = set()
+        self._turn = Turn(self._session_id, known_inputs=self._inputs, known_calls=self._calls)
         self._interrupting = False
 
     @property
@@ -145,7 +146,7 @@ class RunningOpenCode:
 
     async def send(self, text: str) -> None:
         self._reports.begin_turn()
-        self._turn = Turn(self._session_id, known_inputs=self._inputs)
+        self._turn = Turn(self._session_id, known_inputs=self._inputs, known_calls=self._calls)
         self._interrupting = False
         prompt: JsonObject = {
             "model": {"providerID": PROVIDER, "modelID": self._spec.model},

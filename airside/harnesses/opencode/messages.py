@@ -28,14 +28,14 @@ _PAYMENT_REQUIRED = 402
 class Turn:
     """One turn of one session, as far as its events have told it."""
 
-    def __init__(self, session_id: str, *, known_inputs: set[str]) -> None:
+    def __init__(self, session_id: str, *, known_inputs: set[str], known_calls: set[str]) -> None:
         self._session_id = session_id
         self._known_inputs = known_inputs  # the user's messages of earlier turns; this turn adds its own
         self._has_begun = False
         self._open_messages: set[str] = set()
         self._kinds: dict[str, str] = {}  # of the parts
         self._told: set[str] = set()  # parts that have been reported whole
-        self._used: set[str] = set()
+        self._used = known_calls  # the parts of calls of all turns: one that was given up may be told of later
         self._answered: set[str] = set()
         self._failure: TurnEnded | None = None
         self._finish = ""  # of the agent's last message
@@ -62,7 +62,10 @@ class Turn:
         """What one event means; nothing for most of them. Subagents, in sessions of their own, make calls too."""
         about = part(event, "properties")
         if text(about, "sessionID") != self._session_id:
-            yield from self._of_subagent(event, part(about, "part"))
+            piece = part(about, "part")
+            if event.get("type") == "message.part.updated" and text(piece, "type") == "tool":
+                # Models may count their calls in each conversation anew.
+                yield from self._on_call(piece, call_id=text(piece, "id"))
             return
         match event.get("type"):
             case "message.updated":
@@ -79,10 +82,6 @@ class Turn:
             case "session.error":
                 self._has_begun = True
                 self._failure = self._failure or _failure(part(about, "error"))
-
-    def _of_subagent(self, event: JsonObject, piece: JsonObject) -> Iterator[HarnessEvent]:
-        if event.get("type") == "message.part.updated" and text(piece, "type") == "tool":
-            yield from self._on_call(piece)
 
     def _on_message(self, info: JsonObject) -> None:
         if info.get("role") == "user" and text(info, "id") not in self._known_inputs:
@@ -104,7 +103,7 @@ class Turn:
     def _on_part(self, piece: JsonObject) -> Iterator[HarnessEvent]:
         number_, kind = text(piece, "id"), text(piece, "type")
         if kind == "tool":
-            yield from self._on_call(piece)
+            yield from self._on_call(piece, call_id=text(piece, "callID"))
             return
         # Only the agent's texts have times; the user's own comes without.
         if kind not in {"text", "reasoning"} or not part(piece, "time"):
@@ -117,14 +116,14 @@ class Turn:
         if whole:
             yield Message(whole) if kind == "text" else Thinking(whole)
 
-    def _on_call(self, piece: JsonObject) -> Iterator[HarnessEvent]:
-        call_id, state = text(piece, "callID"), part(piece, "state")
+    def _on_call(self, piece: JsonObject, *, call_id: str) -> Iterator[HarnessEvent]:
+        number_, state = text(piece, "id") or call_id, part(piece, "state")
         status = text(state, "status")
-        if status != "pending" and call_id not in self._used:
-            self._used.add(call_id)
+        if status != "pending" and number_ not in self._used:
+            self._used.add(number_)
             yield ToolUse(call_id, text(piece, "tool"), part(state, "input"))
-        if status in {"completed", "error"} and call_id not in self._answered:
-            self._answered.add(call_id)
+        if status in {"completed", "error"} and number_ not in self._answered:
+            self._answered.add(number_)
             yield _result(call_id, state)
 
     def _on_status(self, status: JsonObject) -> Iterator[HarnessEvent]:

@@ -254,12 +254,11 @@ pub fn plan<'a>(
         sieve.finish()
     };
     let sifted = match sifted(asked.needs) {
-        // Every harness asks its models to think: where none can, the wish is left out.
-        Err(NoTarget::Missing(needs)) if needs.contains(&Need::Thinking) => sifted(Needs {
+        // Every harness asks its models to think: where none that does can be asked, the wish is left out.
+        Err(_) if asked.needs.thinking => sifted(Needs {
             thinking: false,
             ..asked.needs
-        })
-        .map_err(|_| NoTarget::Missing(needs))?,
+        })?,
         sifted => sifted?,
     };
     let (ordered, lead) = in_order(sifted.ready, step.strategy, split.is_some(), asked, surroundings);

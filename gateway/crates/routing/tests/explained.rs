@@ -109,6 +109,19 @@ fn what_a_vendor_leaves_out_or_refuses_is_told_too() {
     assert_eq!(invoke["losses"], json!(["anthropic_beta", "inference_geo", "speed"]));
     assert_eq!(converse["losses"], json!(["anthropic_beta", "inference_geo", "speed"]));
     assert_eq!(own["losses"], json!([]), "as it came");
+    let body = json!({"model": "m", "max_tokens": 9, "thinking": {"type": "adaptive"}, "messages": [{"role": "user", "content": "hi"}]});
+    let mut unthinking = snapshot;
+    for target in unthinking["models"][0]["route"][0]["to"].as_array_mut().unwrap() {
+        target["capabilities"] = json!({"thinking": false});
+    }
+    let without = Compiled::from_json(unthinking.to_string().as_bytes()).unwrap();
+    let imagined = Imagined::from_json(json!({"body": body}).to_string().as_bytes()).unwrap();
+    let text = explain(&without, &imagined, Known::of_nothing(&Unwatched::of(&without), 0)).unwrap();
+    let told: Value = serde_json::from_str(&text).unwrap();
+    assert!(
+        (0..3).all(|number| told["candidates"][number]["losses"] == json!(["thinking"])),
+        "{told:#}"
+    );
     let [invoke, _, own] = candidates("eu");
     let refusal = invoke["untranslatable"].as_str().unwrap();
     assert!(

@@ -276,8 +276,26 @@ fn a_target_that_cannot_think_is_asked_where_none_can() {
         (tried(&plan), skipped(&plan)[0].1.reason()),
         (vec!["a/plain".to_owned()], "no_images")
     );
-    let missing = planned(&one_step(&[blind]), &thinking(true), &WELL).unwrap_err();
-    assert_eq!(missing, NoTarget::Missing(vec![Need::Images]));
+    let shapeless = with(
+        "a/shapeless",
+        &json!({"capabilities": {"thinking": false, "structured_output": false}}),
+    );
+    let mut shaped = thinking(false);
+    shaped.needs.structured_output = true;
+    for (alone, asked, need) in [
+        (blind, thinking(true), Need::Images),
+        (shapeless, shaped, Need::StructuredOutput),
+    ] {
+        let missing = planned(&one_step(&[alone]), &asked, &WELL).unwrap_err();
+        assert_eq!(missing, NoTarget::Missing(vec![need]), "thinking is no reason");
+    }
+    let keyless = World {
+        standing: vec![(1, 0, Readiness::NoCredential)],
+        keys: vec![],
+        paces: vec![],
+    };
+    let plan = planned(&both, &thinking(false), &keyless).unwrap();
+    assert_eq!(tried(&plan), ["a/plain"], "the one that thinks has no credential");
 }
 
 #[test]

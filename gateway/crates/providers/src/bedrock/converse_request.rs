@@ -74,14 +74,11 @@ fn inference(asked: &Value) -> Map<String, Value> {
 /// What only some models know, under their own names.
 fn model_fields(asked: &Value) -> Option<Value> {
     let names = ["top_k", "thinking"];
+    // That they are not to think need not be said to models that cannot, and most of these refuse the word.
+    let is_meant = |value: &&Value| !value.is_null() && at(value, "/type") != "disabled";
     let given: Map<String, Value> = names
         .into_iter()
-        .filter_map(|name| {
-            Some((
-                name.to_owned(),
-                asked.get(name).filter(|value| !value.is_null())?.clone(),
-            ))
-        })
+        .filter_map(|name| Some((name.to_owned(), asked.get(name).filter(is_meant)?.clone())))
         .collect();
     (!given.is_empty()).then(|| given.into())
 }
@@ -319,6 +316,12 @@ mod tests {
                 ],
             })
         );
+    }
+
+    #[test]
+    fn that_a_model_is_not_to_think_is_not_said() {
+        let asked = json!({"thinking": {"type": "disabled"}, "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]});
+        assert_eq!(converse(&asked).get("additionalModelRequestFields"), None);
     }
 
     #[test]

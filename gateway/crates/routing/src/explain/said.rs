@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use airside_protocols::FrontDoor;
+use airside_protocols::{FrontDoor, top_level_member};
 use airside_providers::{Asked, Endpoint, Request, Unserved, vendor_of};
 use airside_snapshot::Compiled;
-use airside_translation::{Wanted, translate_request};
+use airside_translation::{Wanted, strip_wish_to_think, translate_request};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -47,12 +47,19 @@ fn said(
     now_s: i64,
 ) -> Result<Said, String> {
     let (door, family) = (request.door, candidate.family);
+    let can_think = candidate.target.capabilities.thinking != Some(false);
     if door.is_spoken_by(family) {
+        let unwished = (!can_think)
+            .then(|| strip_wish_to_think(family, body.as_bytes()))
+            .flatten();
+        let (body, losses) = unwished.unwrap_or_else(|| (body.as_bytes().to_vec(), Vec::new()));
+        let is_moved = !request.fields.model_range.is_empty() && !losses.is_empty();
+        let model_range = is_moved.then(|| top_level_member(&body, "model")).flatten();
         return Ok(Said {
             door,
-            body: Bytes::copy_from_slice(body.as_bytes()),
-            model_range: request.fields.model_range.clone(),
-            losses: BTreeSet::new(),
+            model_range: model_range.unwrap_or_else(|| request.fields.model_range.clone()),
+            losses: losses.iter().map(|loss| loss.field.to_string()).collect(),
+            body: body.into(),
         });
     }
     let provider = compiled.snapshot.providers.get(candidate.provider);
@@ -64,7 +71,7 @@ fn said(
         default_output_tokens: candidate.target.max_output_tokens,
         cache_key: None,
         takes_cache_marks: provider.is_some_and(|provider| provider.takes_cache_marks(model)),
-        can_think: candidate.target.capabilities.thinking != Some(false),
+        can_think,
         answer_id: "call_imagined",
         now_s,
     };

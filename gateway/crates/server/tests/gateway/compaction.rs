@@ -137,3 +137,28 @@ fn a_trigger_is_answered_by_a_summary_where_the_model_speaks_another_dialect() {
         (400, &json!("malformed_request"))
     );
 }
+
+#[test]
+fn an_answer_to_a_trigger_that_holds_no_summary_is_one_all_the_same_and_paid_for() {
+    let answered = json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "x", "stop_reason": "max_tokens",
+        "content": [{"type": "text", "text": "The summary beg"}], "usage": {"input_tokens": 1000, "output_tokens": 2000}});
+    let first = Provider::always(answer(200, "", &answered.to_string()));
+    let second = Provider::always(answer(200, "", &answered.to_string()));
+    let place = Place::new(&snapshot("anthropic", &[&first, &second]));
+    let body = json!({"model": "m", "input": [{"type": "message", "role": "user", "content": "fix it"}, {"type": "compaction_trigger"}]});
+    let reply = place.post("/v1/responses", &body.to_string());
+    assert_eq!(
+        (reply.status, reply.header("x-airside-dropped")),
+        (200, Some("summary"))
+    );
+    assert_eq!(
+        (&reply.json()["status"], &reply.json()["output"]),
+        (&json!("incomplete"), &json!([]))
+    );
+    assert_eq!((first.received().len(), second.received().len()), (1, 0));
+    let record = &place.journal(1)[0];
+    assert_eq!(
+        (&record["outcome"], &record["cost_nanousd"]),
+        (&json!("completed"), &json!(5_000_000))
+    );
+}

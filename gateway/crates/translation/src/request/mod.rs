@@ -85,8 +85,10 @@ pub fn translate_request(
     let whole = whole.ok_or_else(|| Untranslatable::malformed("the body must be a JSON object"))?;
     let mut losses = Losses::default();
     let mut conversation = decode::decode(from, whole, &mut losses)?;
-    if !wanted.can_think && conversation.reasoning.is_on() {
-        losses.add(Field::Reasoning.spelled(from));
+    if !wanted.can_think {
+        if conversation.reasoning.is_on() {
+            losses.add(Field::Reasoning.spelled(from));
+        }
         conversation.reasoning = Reasoning::default();
     }
     order::put_in_order(&mut conversation, to, &mut losses);

@@ -47,15 +47,25 @@ pub fn strip_wish_to_think(family: Family, body: &[u8]) -> Option<(Vec<u8>, Vec<
         base: body.as_ptr() as usize,
         made: Vec::new(),
     };
-    for (key, value) in whole.members() {
+    let says = |value: Json<'_>, name: &str, word: &str| value.object().plain(name).as_deref() == Some(word);
+    for (key, value) in whole.members().filter(|(_, value)| value.raw() != "null") {
         match (family, key.as_ref()) {
-            (Family::Anthropic, "thinking") if value.object().kind() != "disabled" => edits.replace(value, DISABLED),
-            // It may say what becomes of earlier thoughts, which is an error without thinking.
-            (Family::Anthropic, "context_management")
-            | (Family::OpenaiResponses, "reasoning")
-            | (Family::OpenaiChat, "reasoning_effort") => edits.replace(value, "null"),
+            (Family::Anthropic, "thinking") if !says(value, "type", "disabled") => {
+                edits.replace(value, DISABLED);
+                // It may say what becomes of earlier thoughts, which is an error without thinking.
+                let management = whole.members().filter(|(key, _)| key == "context_management");
+                management.for_each(|(_, value)| edits.replace(value, "null"));
+            }
+            (Family::OpenaiResponses, "reasoning") if !says(value, "effort", "none") => edits.replace(value, "null"),
+            // What is sealed is thought, and is refused where there is none.
+            (Family::OpenaiResponses, "include") => {
+                let items: Vec<_> = value.items().collect();
+                let is_sealed = |item: &Json<'_>| item.plain().as_deref() == Some("reasoning.encrypted_content");
+                edits.cut(&items, &items.iter().map(is_sealed).collect::<Vec<_>>());
+            }
+            (Family::OpenaiChat, "reasoning_effort") if value.raw() != "\"none\"" => edits.replace(value, "null"),
             (Family::Gemini, "generationConfig" | "generation_config") => {
-                let configs = value.members();
+                let configs = value.members().filter(|(_, config)| config.raw() != "null");
                 let of_thinking =
                     configs.filter(|(key, _)| matches!(key.as_ref(), "thinkingConfig" | "thinking_config"));
                 of_thinking.for_each(|(_, config)| edits.replace(config, "null"));
@@ -63,6 +73,7 @@ pub fn strip_wish_to_think(family: Family, body: &[u8]) -> Option<(Vec<u8>, Vec<
             _ => {}
         }
     }
+    edits.made.sort_by_key(|(range, _)| range.start);
     let mut losses = Losses::default();
     losses.add(Field::Reasoning.spelled(family));
     (!edits.made.is_empty()).then(|| (edits.applied(body), losses.sorted()))
@@ -288,6 +299,16 @@ mod tests {
     }
 
     #[test]
+    fn sealed_thoughts_are_not_asked_for_where_there_are_none() {
+        let sealed = r#"{"include":["reasoning.encrypted_content","x"],"reasoning":{"effort":"none"}}"#;
+        let (out, _) = strip_wish_to_think(Family::OpenaiResponses, sealed.as_bytes()).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            r#"{"include":["x"],"reasoning":{"effort":"none"}}"#
+        );
+    }
+
+    #[test]
     fn the_wish_to_think_goes_and_every_other_byte_stays() {
         for (family, body, expected) in [
             (
@@ -314,10 +335,14 @@ mod tests {
             let (out, losses) = strip_wish_to_think(family, body.as_bytes()).unwrap();
             assert_eq!(String::from_utf8(out).unwrap(), expected);
             assert_eq!(losses, [Loss::of(Field::Reasoning.spelled(family))]);
-            assert_eq!(
-                strip_wish_to_think(family, br#"{"thinking":{"type":"disabled"},"n":1}"#),
-                None
-            );
+            for without in [
+                r#"{"thinking":{"type":"disabled"},"context_management":{"edits":[]}}"#,
+                r#"{"context_management":{"edits":[]},"thinking":null}"#,
+                r#"{"reasoning":{"effort":"none"},"reasoning_effort":"none","include":["x"]}"#,
+                r#"{"reasoning":null,"reasoning_effort":null,"generationConfig":{"thinkingConfig":null}}"#,
+            ] {
+                assert_eq!(strip_wish_to_think(family, without.as_bytes()), None, "{without}");
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! What must not change on the way from one dialect to another, trap by trap.
 
 use airside_protocols::{Family, Verdict, sealed_summary};
-use airside_translation::{AnswerPlan, AnswerTranslator, NotAnAnswer, Opaque, translate_answer, unseal, untag_call_id};
+use airside_translation::{AnswerPlan, AnswerTranslator, Opaque, translate_answer, unseal, untag_call_id};
 use serde_json::{Value, json};
 
 use crate::grammar::{Seen, read_gemini_array};
@@ -591,22 +591,38 @@ fn a_summary_is_one_item_whatever_else_the_model_does() {
     }
 }
 
+/// It was given and is paid for; that it compacts nothing is for the caller to see.
 #[test]
-fn an_answer_without_words_is_no_summary() {
+fn an_answer_without_words_or_without_its_end_holds_no_compaction() {
     let message = json!({"role": "assistant", "content": " ",
         "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}]});
     let whole = json!({"choices": [{"index": 0, "finish_reason": "tool_calls", "message": message}]}).to_string();
-    let answer = translate_answer(&compacting(OpenaiChat), whole.as_bytes());
-    assert_eq!(answer, Err(NotAnAnswer));
-    let stream = chat(&[
+    let (answer, _) = translate_answer(&compacting(OpenaiChat), whole.as_bytes()).unwrap();
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    assert_eq!(
+        (&answer["status"], &answer["output"]),
+        (&json!("completed"), &json!([]))
+    );
+    let only_calls = chat(&[
         delta(&json!({"content": " "}), None),
         delta(&call("a", "f", "{}"), None),
         delta(&json!({}), Some("tool_calls")),
     ]);
-    let said = translate(compacting(OpenaiChat), &[&stream]);
-    assert_eq!(said.end, Err(NotAnAnswer));
-    let seen = said.read(OpenaiResponses);
-    assert_eq!((seen.compactions.len(), seen.calls.len()), (0, 0));
-    let error = seen.error.unwrap();
-    assert_eq!(error["message"], "The model gave no summary of this conversation.");
+    let cut_short = chat(&[
+        delta(&json!({"content": "The summ"}), None),
+        delta(&json!({}), Some("length")),
+    ]);
+    for (stream, stop, lost) in [
+        (only_calls, "completed", "tool_call"),
+        (cut_short, "max_output_tokens", "summary"),
+    ] {
+        let said = translate(compacting(OpenaiChat), &[&stream]);
+        assert_eq!((said.end, losses(&said)), (Ok(()), vec![lost]));
+        let seen = said.read(OpenaiResponses);
+        assert_eq!(
+            (seen.compactions.len(), seen.calls.len(), seen.text.as_str()),
+            (0, 0, "")
+        );
+        assert_eq!(seen.stop.as_deref(), Some(stop));
+    }
 }

@@ -12,7 +12,7 @@ use airside_protocols::{Family, Verdict};
 pub(crate) use self::block::{Block, Call, End, Writer};
 use super::counts::Counts;
 use super::custom::Unwrapping;
-use super::failure::{Failure, Fault};
+use super::failure::Failure;
 use super::heard::{Heard, Stop};
 use crate::loss::Loss;
 use crate::plan::AnswerPlan;
@@ -230,8 +230,11 @@ impl Teller {
             return;
         }
         if self.plan.compacts {
-            self.begin(Block::Summary, Open::Text, writer, out);
-            writer.piece(&preamble, out);
+            // Blanks are no summary; that there is none, is for the caller to see.
+            if !preamble.trim().is_empty() {
+                self.begin(Block::Summary, Open::Text, writer, out);
+                writer.piece(&preamble, out);
+            }
         } else if self.has_output {
             self.losses.insert(Loss::of("text_beside_output"));
         } else {
@@ -241,9 +244,10 @@ impl Teller {
 
     fn end(&mut self, writer: &mut dyn Writer, out: &mut Vec<u8>) {
         self.start(writer, out);
-        if self.plan.compacts && self.preamble.trim().is_empty() {
-            let message = "The model gave no summary of this conversation.";
-            return self.fail(&Failure::of(Fault::Internal, message), writer, out);
+        if self.plan.compacts && self.is_cut_short() {
+            // Half a summary would replace the whole conversation.
+            self.preamble.clear();
+            self.losses.insert(Loss::of("summary"));
         }
         self.write_preamble(writer, out);
         self.shut(writer, out);
@@ -259,6 +263,16 @@ impl Teller {
             self.losses.insert(Loss::of("pause_turn"));
         }
         writer.end(&end, out);
+    }
+
+    const fn is_cut_short(&self) -> bool {
+        matches!(
+            self.stop,
+            Some((
+                Stop::MaxTokens | Stop::ContextWindow | Stop::Refusal | Stop::ContentFilter,
+                _
+            ))
+        )
     }
 
     /// Some servers say that they stopped, or were stopped by a tool, when the answer says otherwise.

@@ -96,7 +96,7 @@ impl Encoding<'_, '_> {
     /// What the model thought must come back with the next call, for nothing is kept at the vendor.
     fn response_reasoning(&mut self, body: &mut ObjectWriter<'_>) {
         let effort = self.effort();
-        if models::openai_cannot_reason(self.wanted.model) {
+        if models::openai_cannot_reason(self.wanted.model) || !self.wanted.can_think {
             return;
         }
         let is_shown = self.conversation.reasoning.is_shown;
