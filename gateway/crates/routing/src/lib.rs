@@ -11,6 +11,7 @@ mod plan;
 mod sessions;
 mod speed;
 mod task;
+mod wanted;
 
 pub use course::{Course, NextStep, jittered};
 pub use estimate::{estimate_input_tokens, expected_cost, expected_usage};

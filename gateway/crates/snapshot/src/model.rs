@@ -139,6 +139,14 @@ pub struct Target {
     pub capabilities: Capabilities,
 }
 
+impl Target {
+    /// False for a model of which somebody said that it cannot think.
+    #[must_use]
+    pub fn can_think(&self) -> bool {
+        self.capabilities.thinking != Some(false)
+    }
+}
+
 const fn default_output() -> u64 {
     32_000
 }

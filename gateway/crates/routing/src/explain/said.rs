@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use airside_protocols::{FrontDoor, top_level_member};
 use airside_providers::{Asked, Endpoint, Request, Unserved, vendor_of};
 use airside_snapshot::Compiled;
-use airside_translation::{Wanted, strip_wish_to_think, translate_request};
+use airside_translation::{strip_wish_to_think, translate_request};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -47,9 +47,8 @@ fn said(
     now_s: i64,
 ) -> Result<Said, String> {
     let (door, family) = (request.door, candidate.family);
-    let can_think = candidate.target.capabilities.thinking != Some(false);
     if door.is_spoken_by(family) {
-        let unwished = (!can_think)
+        let unwished = (!candidate.target.can_think())
             .then(|| strip_wish_to_think(family, body.as_bytes()))
             .flatten();
         let (body, losses) = unwished.unwrap_or_else(|| (body.as_bytes().to_vec(), Vec::new()));
@@ -62,19 +61,7 @@ fn said(
             body: body.into(),
         });
     }
-    let provider = compiled.snapshot.providers.get(candidate.provider);
-    let model = &candidate.target.model;
-    let wanted = Wanted {
-        model,
-        shown_model: &request.fields.model,
-        streams: request.fields.stream,
-        default_output_tokens: candidate.target.max_output_tokens,
-        cache_key: None,
-        takes_cache_marks: provider.is_some_and(|provider| provider.takes_cache_marks(model)),
-        can_think,
-        answer_id: "call_imagined",
-        now_s,
-    };
+    let wanted = candidate.wanted(compiled, &request.fields, "call_imagined", now_s);
     let translated = translate_request(door.family(), family, body.as_bytes(), &wanted).map_err(|why| why.message)?;
     let losses = translated.losses.iter().map(|loss| loss.field.to_string());
     Ok(Said {

@@ -9,7 +9,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 
 use super::ask::Question;
-use super::foreign::{History, Readable, readable};
+use super::readable::{History, Readable, readable};
 use super::settle::Call;
 use crate::active::Active;
 use crate::reply::Refusal;
@@ -22,8 +22,8 @@ const ANTHROPIC_VERSION: &str = "2023-06-01";
 pub(crate) enum Lane {
     /// The provider speaks the caller's family: nothing but the model's name changes.
     AsItCame,
-    /// The same, without the thoughts of another issuer.
-    WithoutForeign(Box<Readable>),
+    /// The same, without what its target cannot read.
+    MadeReadable(Box<Readable>),
     /// Another family.
     Translated(Box<Translation>),
 }
@@ -58,25 +58,18 @@ impl Lane {
             return Ok(readable.map_or(Self::AsItCame, |mut readable| {
                 let losses = std::mem::take(&mut readable.losses);
                 call.loses_within(family, losses.into_iter().map(|loss| loss.field));
-                Self::WithoutForeign(Box::new(readable))
+                Self::MadeReadable(Box::new(readable))
             }));
         }
-        let provider = active.compiled.snapshot.providers.get(candidate.provider);
-        let model = &candidate.target.model;
+        let session = call.record.session_id.as_deref();
         let wanted = Wanted {
-            model,
-            shown_model: &question.fields.model,
-            streams: question.fields.stream,
-            default_output_tokens: candidate.target.max_output_tokens,
-            cache_key: call
-                .record
-                .session_id
-                .as_deref()
-                .or(call.record.caller.harness_session.as_deref()),
-            takes_cache_marks: provider.is_some_and(|provider| provider.takes_cache_marks(model)),
-            can_think: candidate.target.capabilities.thinking != Some(false),
-            answer_id: &call.record.call_id,
-            now_s: call.gateway.now_s(),
+            cache_key: session.or(call.record.caller.harness_session.as_deref()),
+            ..candidate.wanted(
+                &active.compiled,
+                &question.fields,
+                &call.record.call_id,
+                call.gateway.now_s(),
+            )
         };
         let translated = translate_request(own, family, &question.body, &wanted)
             .map_err(|problem| Refusal::new(400, problem.code, problem.message))?;
@@ -91,7 +84,7 @@ impl Lane {
     /// The front door where the provider is asked.
     pub(crate) const fn door(&self, question: &Question) -> FrontDoor {
         match self {
-            Self::AsItCame | Self::WithoutForeign(_) => question.door,
+            Self::AsItCame | Self::MadeReadable(_) => question.door,
             Self::Translated(translation) => translation.door,
         }
     }
@@ -103,7 +96,7 @@ impl Lane {
                 body: &question.body,
                 model_range: &question.fields.model_range,
             },
-            Self::WithoutForeign(readable) => Request {
+            Self::MadeReadable(readable) => Request {
                 body: &readable.body,
                 model_range: &readable.model_range,
             },
@@ -119,7 +112,7 @@ impl Lane {
     /// session headers do not.
     pub(crate) fn headers(&self, caller: &HeaderMap) -> HeaderMap {
         match self {
-            Self::AsItCame | Self::WithoutForeign(_) => request_headers(caller),
+            Self::AsItCame | Self::MadeReadable(_) => request_headers(caller),
             Self::Translated(translation) => {
                 let mut headers = HeaderMap::with_capacity(8);
                 if translation.plan.target == Family::Anthropic {
@@ -136,7 +129,7 @@ impl Lane {
     /// The provider's headers as far as they mean something to the caller.
     pub(crate) fn answer_headers(&self, mut headers: HeaderMap) -> HeaderMap {
         match self {
-            Self::AsItCame | Self::WithoutForeign(_) => headers,
+            Self::AsItCame | Self::MadeReadable(_) => headers,
             Self::Translated(_) => {
                 let mut kept = HeaderMap::with_capacity(4);
                 for name in [CONTENT_TYPE, RETRY_AFTER] {
@@ -152,7 +145,7 @@ impl Lane {
     /// A refusal or failure of the provider, in words the caller understands.
     pub(crate) fn error(&self, status: u16, body: Bytes, request_id: &str) -> (u16, Bytes) {
         match self {
-            Self::AsItCame | Self::WithoutForeign(_) => (status, body),
+            Self::AsItCame | Self::MadeReadable(_) => (status, body),
             Self::Translated(translation) => {
                 let plan = &translation.plan;
                 let (status, body) = translate_error(plan.target, plan.client, status, &body, request_id);
@@ -164,7 +157,7 @@ impl Lane {
     /// A whole answer. `None` when it is not of the provider's dialect.
     pub(crate) fn answer(&self, body: Bytes, call: &mut Call) -> Option<Bytes> {
         match self {
-            Self::AsItCame | Self::WithoutForeign(_) => Some(body),
+            Self::AsItCame | Self::MadeReadable(_) => Some(body),
             Self::Translated(translation) => {
                 let (body, losses) = translate_answer(&translation.plan, &body).ok()?;
                 call.loses(losses);
@@ -176,7 +169,7 @@ impl Lane {
     /// What says a stream in the caller's dialect; `None` where it passes as it comes.
     pub(crate) fn translator(&self) -> Option<Box<AnswerTranslator>> {
         match self {
-            Self::AsItCame | Self::WithoutForeign(_) => None,
+            Self::AsItCame | Self::MadeReadable(_) => None,
             Self::Translated(translation) => Some(Box::new(AnswerTranslator::new(translation.plan.clone()))),
         }
     }

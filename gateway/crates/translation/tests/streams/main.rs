@@ -11,6 +11,7 @@
     reason = "a test may fail by panic"
 )]
 
+mod compaction;
 mod cuts;
 mod errors;
 mod garbage;

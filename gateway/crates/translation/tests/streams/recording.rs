@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use airside_protocols::{ErrorReply, EventSplitter, Family};
 use airside_translation::{AnswerPlan, AnswerTranslator, ClientTool, NotAnAnswer, ToolKind, ToolNames};
 use bytes::Bytes;
+use serde_json::{Value, json};
 
 use crate::grammar::{Seen, read};
 
@@ -164,4 +165,29 @@ pub(crate) const fn cut_reply() -> ErrorReply<'static> {
 /// The whole stream at once.
 pub(crate) fn said(recording: &Recording, client: Family) -> Said {
     translate(plan(recording.target, client), &[&recording.bytes])
+}
+
+pub(crate) fn seen(target: Family, name: &str, client: Family) -> Seen {
+    said(&recording(target, name), client).read(client)
+}
+
+/// A chat stream of these chunks, whole.
+pub(crate) fn chat(chunks: &[Value]) -> Vec<u8> {
+    let ends = std::iter::once("[DONE]".to_owned());
+    let events = chunks.iter().map(Value::to_string).chain(ends);
+    events
+        .flat_map(|data| format!("data: {data}\n\n").into_bytes())
+        .collect()
+}
+
+pub(crate) fn delta(delta: &Value, finish: Option<&str>) -> Value {
+    json!({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+}
+
+pub(crate) fn call(id: &str, name: &str, arguments: &str) -> Value {
+    json!({"tool_calls": [{"index": 0, "id": id, "function": {"name": name, "arguments": arguments}}]})
+}
+
+pub(crate) fn losses(said: &Said) -> Vec<&str> {
+    said.losses.iter().map(String::as_str).collect()
 }

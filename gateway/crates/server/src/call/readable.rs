@@ -1,5 +1,5 @@
-//! A request that stays in its family, without what the target did not issue: signatures and encrypted reasoning of
-//! another provider would make it refuse the call.
+//! A request that stays in its family, without what the target cannot read: signatures and encrypted reasoning of another
+//! provider, or a wish to think at a model that cannot, would make it refuse the call.
 
 use std::ops::Range;
 
@@ -74,7 +74,7 @@ pub(crate) fn readable(family: Family, target: &Target, history: History<'_>, bo
     } else {
         None
     };
-    let unwished = (target.capabilities.thinking == Some(false)).then(|| {
+    let unwished = (!target.can_think()).then(|| {
         let so_far = own.as_ref().map_or(&body[..], |(body, _)| body);
         strip_wish_to_think(family, so_far)
     });
